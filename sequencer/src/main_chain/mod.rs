@@ -17,6 +17,7 @@ mod wallet;
 
 pub use embedded::{Clock, Embedded, Genesis};
 
+pub use ethereum::Ethereum;
 pub use failure::{MainChainError, Refusal};
 pub use wallet::{SignedTransaction, Wallet, deploy, submit};
 

@@ -14,8 +14,9 @@ pub use genesis::{DEVELOPMENT_CHAIN_ID, Genesis, development_wallet};
 pub use offer::Embedded;
 pub use store::{BlockRecord, ReceiptRecord};
 pub(super) use execution::{BASE_FEE, BLOCK_GAS_MAX, TRANSACTION_GAS_MAX};
+pub(super) use offer::PRIORITY_FEE;
 
-use super::{At, Call, LogEntry, LogQuery, MainChainError, Refusal};
+use super::{At, Call, LogEntry, MainChainError, Refusal};
 use alloy::consensus::transaction::Recovered;
 use alloy::consensus::{Header, Transaction, TxEnvelope, Typed2718};
 use alloy::eips::eip2718::{Decodable2718, Encodable2718};
@@ -219,21 +220,23 @@ impl Chain {
         self.store.receipt(block)
     }
 
-    /// Logs of one contract, blocks above the head ignored.
-    pub fn logs(&self, query: &LogQuery) -> Result<Vec<LogEntry>, MainChainError> {
+    /// Logs of the blocks `from..=to` that are wanted, blocks above the head ignored.
+    pub fn logs(
+        &self,
+        from: u64,
+        to: u64,
+        wanted: impl Fn(&LogEntry) -> bool,
+    ) -> Result<Vec<LogEntry>, MainChainError> {
         let mut found = Vec::new();
-        for number in query.from..=query.to.min(self.head()) {
+        for number in from..=to.min(self.head()) {
             let Some(receipt) = self.store.receipt(number)? else {
                 continue;
             };
-            let block = self.existing(number)?;
-            for log in entries(&block, &receipt) {
-                let wanted = query.topic0.is_empty()
-                    || log.topics.first().is_some_and(|topic| query.topic0.contains(topic));
-                if log.address == query.address && wanted {
-                    found.push(log);
-                }
+            if receipt.logs.is_empty() {
+                continue;
             }
+            let block = self.existing(number)?;
+            found.extend(entries(&block, &receipt).into_iter().filter(&wanted));
             if found.len() > LOGS_MAX {
                 return Err(MainChainError::TooManyLogs { limit: LOGS_MAX });
             }

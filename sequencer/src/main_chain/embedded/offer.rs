@@ -132,7 +132,14 @@ impl MainChain for Embedded {
     }
 
     fn logs(&self, query: LogQuery) -> Answer<'_, Vec<LogEntry>> {
-        self.run(move |chain| chain.logs(&query))
+        self.run(move |chain| {
+            chain.logs(query.from, query.to, |log| {
+                let topic = log.topics.first();
+                log.address == query.address
+                    && (query.topic0.is_empty()
+                        || topic.is_some_and(|topic| query.topic0.contains(topic)))
+            })
+        })
     }
 
     fn transaction(&self, hash: B256) -> Answer<'_, Option<PublishedTransaction>> {
