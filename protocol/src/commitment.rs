@@ -9,7 +9,7 @@ pub use srs::{Srs, SrsError, SrsHeader, SrsWriter};
 
 use crate::encoding::{DecodeError, Reader, g1_to_be, keccak256};
 use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
+use ark_ec::{CurveGroup, VariableBaseMSM};
 
 /// The three commitments `C_j = [f_j(τ)]_1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
