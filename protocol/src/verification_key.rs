@@ -1,0 +1,117 @@
+//! The verification key: everything that verifier and contract take from the key file.
+//!
+//! `vkHash = keccak(α1 ‖ β2 ‖ γ2 ‖ δ2 ‖ IC… ‖ [τ]_2 ‖ shape as five uint32)`. A key must have
+//! `γ2 = [1]_2` and `δ2 ≠ γ2` (SPEC.md section 5): decoding refuses any other.
+
+use crate::batch::Shape;
+use crate::encoding::{DecodeError, Reader, g1_to_be, g2_to_be, keccak256};
+use crate::limits::LEDGER_K_MAX;
+use crate::transcript::PUBLIC_INPUTS;
+use ark_bn254::{G1Affine, G2Affine};
+use ark_ec::AffineRepr;
+
+/// Points in `IC`: one for the constant and one a public input.
+pub const IC_LEN: usize = PUBLIC_INPUTS.len() + 1;
+const MAGIC: &[u8; 8] = b"KERROSVK";
+const VERSION: u32 = 1;
+
+/// A checked verification key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerificationKey {
+    /// Made with secrets somebody knew: refused by production configurations.
+    pub development: bool,
+    /// Capacities the circuit was made for.
+    pub shape: Shape,
+    /// `[α]_1`.
+    pub alpha1: G1Affine,
+    /// `[β]_2`.
+    pub beta2: G2Affine,
+    /// `[δ]_2`.
+    pub delta2: G2Affine,
+    /// `gamma_abc_g1` of arkworks, `IC` of snarkjs.
+    pub ic: [G1Affine; IC_LEN],
+    /// Exponent of the ledger's size at genesis.
+    pub k_genesis: u8,
+    /// `tau_powers[k] = [τ^(2^k)]_2`, k = 0 … k_max.
+    pub tau_powers: Vec<G2Affine>,
+}
+
+impl VerificationKey {
+    /// `[γ]_2 = [1]_2`, in every key.
+    pub fn gamma2(&self) -> G2Affine {
+        G2Affine::generator()
+    }
+    /// `[τ]_2`.
+    pub fn tau2(&self) -> G2Affine {
+        self.tau_powers[0]
+    }
+    /// Exponent of the greatest ledger.
+    pub fn k_max(&self) -> u8 {
+        u8::try_from(self.tau_powers.len() - 1).expect("at most 29 powers")
+    }
+    /// The hash that stands in every transcript.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut bytes = g1_to_be(&self.alpha1).to_vec();
+        for point in [self.beta2, self.gamma2(), self.delta2] {
+            bytes.extend_from_slice(&g2_to_be(&point));
+        }
+        self.ic.iter().for_each(|point| bytes.extend_from_slice(&g1_to_be(point)));
+        bytes.extend_from_slice(&g2_to_be(&self.tau2()));
+        bytes.extend_from_slice(&self.shape.to_be());
+        keccak256(&[&bytes])
+    }
+    /// magic 8 ‖ version 4 ‖ development 1 ‖ shape 20 ‖ k_genesis 1 ‖ k_max 1 ‖ α1 ‖ β2 ‖ δ2 ‖ IC ‖
+    /// powers of τ ‖ blake3 of all this 32.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = MAGIC.to_vec();
+        out.extend_from_slice(&VERSION.to_be_bytes());
+        out.push(u8::from(self.development));
+        out.extend_from_slice(&self.shape.to_be());
+        out.extend_from_slice(&[self.k_genesis, self.k_max()]);
+        out.extend_from_slice(&g1_to_be(&self.alpha1));
+        out.extend_from_slice(&g2_to_be(&self.beta2));
+        out.extend_from_slice(&g2_to_be(&self.delta2));
+        self.ic.iter().for_each(|point| out.extend_from_slice(&g1_to_be(point)));
+        self.tau_powers.iter().for_each(|point| out.extend_from_slice(&g2_to_be(point)));
+        let digest = blake3::hash(&out);
+        out.extend_from_slice(digest.as_bytes());
+        out
+    }
+    /// Reads [`VerificationKey::encode`]; checks digest, every point, and `δ ≠ γ`.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let what = "verification key";
+        let short = DecodeError::Short { what, need: 32, have: bytes.len() };
+        let (body, digest) = bytes.split_last_chunk::<32>().ok_or(short)?;
+        if blake3::hash(body).as_bytes() != digest {
+            return Err(DecodeError::Digest { what });
+        }
+        let mut reader = Reader::new(body);
+        if reader.take(what, 8)? != MAGIC || reader.take_u32(what)? != VERSION {
+            return Err(DecodeError::UnknownFormat { what });
+        }
+        let development = reader.take_u8("development")? != 0;
+        let mut sections = [0u32; 5];
+        for section in &mut sections {
+            *section = reader.take_u32("shape")?;
+        }
+        let shape = Shape::new(sections).map_err(|_| DecodeError::UnknownFormat { what })?;
+        let (k_genesis, k_max) = (reader.take_u8("k_genesis")?, reader.take_u8("k_max")?);
+        if k_max > LEDGER_K_MAX || k_genesis > k_max {
+            let (value, max) = (k_max.into(), LEDGER_K_MAX.into());
+            return Err(DecodeError::OutOfRange { what: "k_max", value, min: 0, max });
+        }
+        let alpha1 = reader.take_g1("alpha1")?;
+        let (beta2, delta2) = (reader.take_g2("beta2")?, reader.take_g2("delta2")?);
+        let mut ic = [G1Affine::identity(); IC_LEN];
+        for point in &mut ic {
+            *point = reader.take_g1("IC")?;
+        }
+        let tau_powers =
+            (0..=k_max).map(|_| reader.take_g2("power of tau")).collect::<Result<Vec<_>, _>>()?;
+        reader.finish(what)?;
+        if delta2 == G2Affine::generator() {
+            return Err(DecodeError::UnknownFormat { what: "verification key with delta = gamma" });
+        }
+        Ok(Self { development, shape, alpha1, beta2, delta2, ic, k_genesis, tau_powers })
+    }
+}
