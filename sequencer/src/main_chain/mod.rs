@@ -15,9 +15,6 @@ mod wallet;
 #[cfg(test)]
 mod tests;
 
-
-
-
 pub use embedded::{Clock, Embedded, Genesis};
 
 pub use ethereum::Ethereum;

@@ -90,7 +90,10 @@ async fn a_token_cannot_call_back_into_a_deposit() {
     world.send(&world.alice, relay, through(token, approve.abi_encode())).await.unwrap();
     let outer = through(world.kerros, deposit_call(asset, 1, 1, alice).abi_encode());
     let refused = refusal(world.pay(&world.alice, relay, outer, ENTRY_FEE).await);
-    assert!(matches!(refused, E::TransferFailed(_)), "the inner call failed, and the token with it");
+    assert!(
+        matches!(refused, E::TransferFailed(_)),
+        "the inner call failed, and the token with it"
+    );
 }
 
 #[tokio::test]

@@ -19,8 +19,9 @@ async fn a_restart_resumes_at_the_same_head_with_the_same_state() {
         let chain = Embedded::open(directory.path(), &genesis, fixed_clock()).unwrap();
         let token = deploy(&chain, &alice, test_token_code("T", "T", 6)).await.unwrap();
         let mint = TestToken::mintCall { to: alice.address(), amount: U256::from(5) };
-        let receipt =
-            submit(&chain, &alice, Some(token), U256::ZERO, mint.abi_encode().into()).await.unwrap();
+        let receipt = submit(&chain, &alice, Some(token), U256::ZERO, mint.abi_encode().into())
+            .await
+            .unwrap();
         chain.chain().advance_time(1000).unwrap();
         chain.chain().mine().unwrap();
         (token, receipt.transaction, chain.head().await.unwrap())

@@ -70,9 +70,7 @@ impl Data {
                 .collect(),
             self.collects
                 .iter()
-                .map(|(to, amount)| {
-                    vec![[&to.to_be_bytes()[..], &amount.to_be_bytes()].concat()]
-                })
+                .map(|(to, amount)| vec![[&to.to_be_bytes()[..], &amount.to_be_bytes()].concat()])
                 .collect(),
         ]
     }

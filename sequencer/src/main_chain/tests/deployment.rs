@@ -33,8 +33,9 @@ async fn a_deployed_contract_shows_its_constants_and_an_empty_ledger() {
 async fn unsound_or_malformed_keys_are_refused() {
     let (chain, _directory) = embedded();
     let off = U256::from(5);
-    let q: U256 =
-        "21888242871839275222246405745257275088696311157297823662689037894645226208583".parse().unwrap();
+    let q: U256 = "21888242871839275222246405745257275088696311157297823662689037894645226208583"
+        .parse()
+        .unwrap();
 
     let refused = refusal(deploy_with(&chain, |a| a.key.gamma2 = forge::g2(2)).await);
     assert!(matches!(refused, E::GammaNotGenerator(_)));

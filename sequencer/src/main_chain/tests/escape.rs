@@ -61,8 +61,7 @@ async fn frozen_means_frozen_for_ever() {
     let call = Kerros::forceExitCall { index: 1 };
     let refused = refusal(world.pay(&alice, world.kerros, call, 10 * ENTRY_FEE).await);
     assert!(matches!(refused, E::IsFrozen(_)));
-    let refused =
-        refusal(world.send(&alice, world.kerros, Kerros::freezeCall { entry: 1 }).await);
+    let refused = refusal(world.send(&alice, world.kerros, Kerros::freezeCall { entry: 1 }).await);
     assert!(matches!(refused, E::IsFrozen(_)));
     let operator = world.operator.clone();
     let data = Data::default();

@@ -160,7 +160,8 @@ impl Ledger {
             self.k += 1;
         }
         self.number += 1;
-        let fresh = |salt: u64| challenge(&[b"test", &self.number.to_be_bytes(), &salt.to_be_bytes()]);
+        let fresh =
+            |salt: u64| challenge(&[b"test", &self.number.to_be_bytes(), &salt.to_be_bytes()]);
         let new = [fresh(0), fresh(1), fresh(2)];
         let (h, a, delta, z_product, q) = (fresh(3), fresh(4), fresh(5), fresh(6), fresh(7));
         let new_points = Self::points(chain, new).await;
@@ -202,8 +203,7 @@ impl Ledger {
         let w = e / (Fr::from(TAU) - z);
 
         // The Groth16 equation with A = 9, B = 2, solved for C.
-        let inputs =
-            [Fr::from(1u64), h, beta, z, y, a, delta, z_product, n, self.domain];
+        let inputs = [Fr::from(1u64), h, beta, z, y, a, delta, z_product, n, self.domain];
         let sum: Fr = inputs.iter().zip(IC..).map(|(input, ic)| *input * Fr::from(ic)).sum();
         let (proof_a, proof_b) = (9u64, 2u64);
         let rest = Fr::from(proof_a * proof_b) - Fr::from(ALPHA * BETA) - sum;
@@ -241,12 +241,9 @@ impl Ledger {
         words: [U256; 3],
     ) -> ([U256; 6], [U256; 2]) {
         let points = Self::points(chain, self.commitments).await;
-        let weight =
-            challenge(&[&bytes(&points), &index.to_be_bytes(), &bytes(&words)]);
+        let weight = challenge(&[&bytes(&points), &index.to_be_bytes(), &bytes(&words)]);
         let mut value = Fr::from(0u64);
-        for (power, (commitment, word)) in
-            (0u64..).zip(self.commitments.into_iter().zip(words))
-        {
+        for (power, (commitment, word)) in (0u64..).zip(self.commitments.into_iter().zip(words)) {
             value += weight.pow([power]) * (commitment - scalar(word));
         }
         let witness = value / (Fr::from(TAU) - point(index));

@@ -1,6 +1,8 @@
 //! The contract driven through the embedded chain, the chain itself, and the same life of a rollup
 //! on every kind of node.
 
+#![allow(clippy::unwrap_used)]
+
 mod assets;
 mod chain;
 mod data;

@@ -2,9 +2,7 @@
 //! through its JSON-RPC server, and anvil. The three must agree, gas included.
 
 use super::data::{Data, SHAPE};
-use super::world::{
-    FORCE_WINDOW, TimeMachine, World, embedded, refusal, wallet,
-};
+use super::world::{FORCE_WINDOW, TimeMachine, World, embedded, refusal, wallet};
 use crate::main_chain::rpc::{RpcOptions, serve};
 use crate::main_chain::{
     At, Call, Ethereum, LogQuery, MainChainError, Refusal, Wallet, await_receipt,
@@ -64,7 +62,10 @@ async fn whole_life(mut world: World) -> Vec<u64> {
     };
     let now = world.chain.call(number.clone(), At::Latest).await.unwrap();
     let then = world.chain.call(number.clone(), At::Block(parent.number)).await.unwrap();
-    assert_eq!((U256::from_be_slice(&now), U256::from_be_slice(&then)), (U256::from(1), U256::ZERO));
+    assert_eq!(
+        (U256::from_be_slice(&now), U256::from_be_slice(&then)),
+        (U256::from(1), U256::ZERO)
+    );
     let future = world.chain.call(number, At::Block(head.number + 100)).await;
     assert!(matches!(future, Err(MainChainError::NoBlock { .. })), "{future:?}");
     assert_eq!(world.chain.receipt(head.hash).await.unwrap(), None);
@@ -97,8 +98,7 @@ async fn whole_life(mut world: World) -> Vec<u64> {
     let call = Kerros::freezeCall { entry: 1 };
     world.send(&world.bob, world.kerros, call).await.unwrap();
     let refused = {
-        let post =
-            world.ledger.clone().forge(&*world.chain, &data, false, alice).await;
+        let post = world.ledger.clone().forge(&*world.chain, &data, false, alice).await;
         refusal(world.post(&world.operator, post).await)
     };
     assert!(matches!(refused, E::IsFrozen(_)));
@@ -186,7 +186,8 @@ async fn alloys_wallet_fillers_work_over_the_embedded_chains_json_rpc() {
     let receipt = pending.get_receipt().await.unwrap();
     assert!(receipt.status());
     assert_eq!(token.balanceOf(account).call().await.unwrap(), U256::from(9));
-    let block = provider.get_block(receipt.block_hash.unwrap().into()).full().await.unwrap().unwrap();
+    let block =
+        provider.get_block(receipt.block_hash.unwrap().into()).full().await.unwrap().unwrap();
     assert_eq!(block.transactions.len(), 1);
     let rollup = Kerros::new(world.kerros, &provider);
     let error = rollup.freeze(3).call().await.err().expect("nothing waits");

@@ -1,9 +1,7 @@
 //! What enters the queue, at what price and with what deadline.
 
 use super::data::Data;
-use super::world::{
-    ENTRY_FEE, ENTRY_WINDOW, FORCE_WINDOW, UNIT, World, deposit_call, refusal,
-};
+use super::world::{ENTRY_FEE, ENTRY_WINDOW, FORCE_WINDOW, UNIT, World, deposit_call, refusal};
 use crate::main_chain::At;
 use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolEvent;
@@ -14,8 +12,9 @@ async fn deposits_that_could_never_be_proved_are_refused() {
     let world = World::embedded().await;
     let (kerros, alice) = (world.kerros, world.alice.clone());
     let good = || deposit_call(world.asset, 5, 9, alice.address());
-    let r: U256 =
-        "21888242871839275222246405745257275088548364400416034343698204186575808495617".parse().unwrap();
+    let r: U256 = "21888242871839275222246405745257275088548364400416034343698204186575808495617"
+        .parse()
+        .unwrap();
     for key in [U256::ZERO, r, U256::MAX] {
         let call = Kerros::depositCall { key, ..good() };
         assert!(matches!(refusal(world.pay(&alice, kerros, call, ENTRY_FEE).await), E::BadKey(_)));
@@ -32,10 +31,8 @@ async fn deposits_that_could_never_be_proved_are_refused() {
     let call = Kerros::depositCall { baseAmount: U256::from(UNIT + 1), ..good() };
     let refused = refusal(world.pay(&alice, kerros, call, ENTRY_FEE).await);
     assert!(matches!(refused, E::NotMultipleOfUnit(_)));
-    let call = Kerros::depositCall {
-        baseAmount: (U256::from(1) << 64) * U256::from(UNIT),
-        ..good()
-    };
+    let call =
+        Kerros::depositCall { baseAmount: (U256::from(1) << 64) * U256::from(UNIT), ..good() };
     let refused = refusal(world.pay(&alice, kerros, call, ENTRY_FEE).await);
     assert!(matches!(refused, E::SupplyBound(_)));
     let refused = refusal(world.pay(&alice, kerros, good(), ENTRY_FEE - 1).await);
@@ -43,7 +40,8 @@ async fn deposits_that_could_never_be_proved_are_refused() {
     let broke = Kerros::depositCall { baseAmount: U256::from(10_000_000 * UNIT), ..good() };
     let refused = refusal(world.pay(&alice, kerros, broke, ENTRY_FEE).await);
     assert!(matches!(refused, E::TransferFailed(_)));
-    world.pay(&alice, kerros, Kerros::depositCall { key: r - U256::from(1), ..good() }, ENTRY_FEE)
+    world
+        .pay(&alice, kerros, Kerros::depositCall { key: r - U256::from(1), ..good() }, ENTRY_FEE)
         .await
         .unwrap();
 }
@@ -118,8 +116,7 @@ async fn deposits_never_outnumber_the_accounts_that_can_still_be_opened() {
     let stranger = (1, world.asset, world.bob.address(), U256::from(5));
     let data = Data { opens: vec![stranger], ..Data::default() };
     let operator = world.operator.clone();
-    let post =
-        world.ledger.clone().forge(&*world.chain, &data, false, operator.address()).await;
+    let post = world.ledger.clone().forge(&*world.chain, &data, false, operator.address()).await;
     assert!(matches!(refusal(world.post(&operator, post).await), E::LedgerFull(_)));
     let owner = world.alice.address();
     let data = Data {

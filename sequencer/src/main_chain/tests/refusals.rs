@@ -1,21 +1,22 @@
 //! Posts that are refused, each for its own reason and with nothing changed.
 
 use super::data::Data;
-use super::world::{ENTRY_FEE, World, refusal};
-use crate::main_chain::MainChainError;
+use super::world::{World, refusal};
+use crate::main_chain::embedded::development_wallet;
+use crate::main_chain::{At, MainChainError};
+use alloy::consensus::{SignableTransaction, TxEip7702, TxEnvelope};
+use alloy::eips::eip2718::Encodable2718;
+use alloy::eips::eip7702::Authorization;
+use alloy::network::TxSignerSync;
 use alloy::primitives::{Address, Bytes, U256};
+use alloy::signers::SignerSync;
 use alloy::sol_types::SolCall;
 use kerros_verifier::contract::{Kerros, KerrosErrors as E, Post};
 
 const RELAY: &str = include_str!("../../../../verifier/contracts/artifacts/Relay.json");
 
 /// A good post of this data at the world's state, changed, then posted by the operator.
-async fn posted(
-    world: &World,
-    data: &Data,
-    grow: bool,
-    change: impl FnOnce(&mut Post),
-) -> E {
+async fn posted(world: &World, data: &Data, grow: bool, change: impl FnOnce(&mut Post)) -> E {
     let mut ledger = world.ledger.clone();
     let operator = world.operator.clone();
     let mut post = ledger.forge(&*world.chain, data, grow, operator.address()).await;
@@ -49,8 +50,7 @@ async fn words_of_the_proof_are_checked_one_by_one() {
     let big = U256::MAX;
     let one = U256::from(1);
     type Change = fn(&mut Post, U256);
-    let scalars: [Change; 4] =
-        [|p, v| p.h = v, |p, v| p.A = v, |p, v| p.Delta = v, |p, v| p.Z = v];
+    let scalars: [Change; 4] = [|p, v| p.h = v, |p, v| p.A = v, |p, v| p.Delta = v, |p, v| p.Z = v];
     for change in scalars {
         assert!(matches!(
             posted(&world, &data, false, |p| change(p, big)).await,
@@ -126,10 +126,7 @@ async fn numbers_roots_growth_and_beneficiary_are_bound() {
     world.advance(&data, true).await;
     assert_eq!(world.read(Kerros::kCall {}).await, 4);
     let last = world.ledger.clone();
-    let mut post = world
-        .ledger
-        .forge(&*world.chain, &data, false, world.operator.address())
-        .await;
+    let mut post = world.ledger.forge(&*world.chain, &data, false, world.operator.address()).await;
     post.grow = true;
     let operator = world.operator.clone();
     assert!(matches!(refusal(world.post(&operator, post).await), E::LedgerAtMaximum(_)));
@@ -276,16 +273,62 @@ async fn contracts_and_strangers_do_not_post() {
     )
     .await;
     assert!(matches!(refusal(sent), E::NonCanonicalCalldata(_)));
+    let mut call = Kerros::postCall {
+        p: last.clone().forge(&*world.chain, &data, false, operator.address()).await,
+    }
+    .abi_encode();
+    call[4 + 31] = 0x40;
+    call.splice(36..36, [0; 32]);
+    let sent = crate::main_chain::submit(
+        &*world.chain,
+        &operator,
+        Some(world.kerros),
+        U256::ZERO,
+        call.into(),
+    )
+    .await;
+    assert!(matches!(refusal(sent), E::NonCanonicalCalldata(_)));
     let garbage = Kerros::postCall::SELECTOR.to_vec();
     let sent = crate::main_chain::submit(
         &*world.chain,
         &operator,
         Some(world.kerros),
-        U256::from(0 * ENTRY_FEE),
+        U256::ZERO,
         garbage.into(),
     )
     .await;
     assert!(matches!(sent, Err(MainChainError::Reverted { .. })));
     world.ledger = last;
     world.advance(&data, false).await;
+}
+
+#[tokio::test]
+async fn an_operator_with_code_of_its_own_does_not_post() {
+    let mut world = World::embedded().await;
+    let operator = world.operator.clone();
+    let signer = development_wallet(0);
+    let relay = world.place(RELAY).await;
+    let nonce = world.chain.nonce(operator.address()).await.unwrap();
+    let chain_id = world.chain.chain_id().await.unwrap();
+    let authorization =
+        Authorization { chain_id: U256::from(chain_id), address: relay, nonce: nonce + 1 };
+    let signature = signer.sign_hash_sync(&authorization.signature_hash()).unwrap();
+    let mut transaction = TxEip7702 {
+        chain_id,
+        nonce,
+        gas_limit: 200_000,
+        max_fee_per_gas: 10_000_000_000,
+        max_priority_fee_per_gas: 1,
+        to: operator.address(),
+        authorization_list: vec![authorization.into_signed(signature)],
+        ..TxEip7702::default()
+    };
+    let signature = signer.sign_transaction_sync(&mut transaction).unwrap();
+    let raw = TxEnvelope::from(transaction.into_signed(signature)).encoded_2718();
+    world.chain.send_raw(raw.into()).await.unwrap();
+    let code = world.chain.code(operator.address(), At::Latest).await.unwrap();
+    assert_eq!(code.len(), 23, "the delegation is in place");
+    let data = Data::default();
+    let post = world.ledger.forge(&*world.chain, &data, false, operator.address()).await;
+    assert!(matches!(refusal(world.post(&operator, post).await), E::SenderIsContract(_)));
 }

@@ -47,8 +47,7 @@ pub fn fixed_clock() -> Clock {
 
 pub fn embedded() -> (Embedded, TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    let chain =
-        Embedded::open(directory.path(), &Genesis::development(5), fixed_clock()).unwrap();
+    let chain = Embedded::open(directory.path(), &Genesis::development(5), fixed_clock()).unwrap();
     (chain, directory)
 }
 
@@ -103,11 +102,8 @@ impl World {
     ) -> Self {
         let key = forge::key(&*chain, shape).await;
         let vk_hash = forge::vk_hash(&key);
-        let parameters = Parameters {
-            operator: operator.address(),
-            admin: operator.address(),
-            ..parameters()
-        };
+        let parameters =
+            Parameters { operator: operator.address(), admin: operator.address(), ..parameters() };
         let code = deployment_code(key.into(), parameters);
         let kerros = deploy(&*chain, &operator, code).await.unwrap();
         let token = deploy(&*chain, &operator, test_token_code("Test", "TST", 6)).await.unwrap();
@@ -222,12 +218,7 @@ impl World {
 }
 
 pub fn deposit_call(asset: u16, units: u64, key: u64, owner: Address) -> Kerros::depositCall {
-    Kerros::depositCall {
-        asset,
-        baseAmount: U256::from(units * UNIT),
-        key: U256::from(key),
-        owner,
-    }
+    Kerros::depositCall { asset, baseAmount: U256::from(units * UNIT), key: U256::from(key), owner }
 }
 
 /// The contract's own error out of a refusal.
