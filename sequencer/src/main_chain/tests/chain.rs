@@ -57,7 +57,8 @@ async fn a_restart_resumes_at_the_same_head_with_the_same_state() {
 async fn transactions_are_refused_for_reasons_one_can_act_on() {
     let (chain, _directory) = embedded();
     let alice = wallet(1);
-    let to = Some(Address::repeat_byte(7));
+    let payee = Address::repeat_byte(7);
+    let to = Some(payee);
     let send = |nonce, value: u64, gas| {
         let call = Call { to, value: U256::from(value), ..Call::default() };
         let (alice, chain) = (alice.clone(), chain.clone());
@@ -87,9 +88,9 @@ async fn transactions_are_refused_for_reasons_one_can_act_on() {
         assert!(matches!(refused(answer), Refusal::Malformed { .. }));
     }
     assert_eq!(chain.head().await.unwrap().number, 1, "only one was mined");
-    assert_eq!(chain.balance(to.unwrap(), At::Latest).await.unwrap(), U256::from(1));
+    assert_eq!(chain.balance(payee, At::Latest).await.unwrap(), U256::from(1));
     assert!(matches!(
-        chain.balance(to.unwrap(), At::Block(2)).await,
+        chain.balance(payee, At::Block(2)).await,
         Err(MainChainError::NoBlock { number: 2 })
     ));
 }

@@ -13,6 +13,7 @@ use alloy::providers::{Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEvent};
 use kerros_verifier::contract::{Kerros, KerrosErrors as E, TestToken};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -212,7 +213,8 @@ async fn a_whole_life_on_anvil() {
     let Some(binary) = anvil() else {
         let notice = "SKIPPED: anvil is not installed (npm ci in verifier/contracts)";
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{notice}");
-        eprintln!("{notice}");
+        // Not a print macro: the test harness would swallow it.
+        writeln!(std::io::stderr(), "{notice}").unwrap();
         return;
     };
     let mut process = tokio::process::Command::new(binary)
