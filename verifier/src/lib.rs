@@ -4,5 +4,6 @@
 //! Architecture invariant: this crate knows neither circuits nor prover.
 
 pub mod batch;
+pub mod contract;
 
 pub use batch::{VerifyError, pairing_check, verify_batch, verify_growth};
