@@ -31,9 +31,9 @@ pub use bindings::Kerros;
 pub use bindings::Kerros::KerrosErrors;
 /// All events of the contract as one enum.
 pub use bindings::Kerros::KerrosEvents;
+pub use bindings::Kerros::{Key, Parameters, Post};
 /// A token that anybody can mint: for development chains only.
 pub use bindings::TestToken;
-pub use bindings::Kerros::{Key, Parameters, Post};
 
 /// Number of points in IC: the constant term and nine public inputs.
 pub const IC_POINTS: usize = 10;
@@ -81,10 +81,7 @@ impl From<KeyWords> for Key {
 /// The data of the transaction that deploys the contract: init code and encoded arguments.
 #[must_use]
 pub fn deployment_code(key: Key, parameters: Parameters) -> Bytes {
-    with_arguments(
-        &Kerros::BYTECODE,
-        Kerros::constructorCall { key, parameters },
-    )
+    with_arguments(&Kerros::BYTECODE, Kerros::constructorCall { key, parameters })
 }
 
 /// The data of the transaction that deploys a development token.
@@ -116,7 +113,7 @@ fn with_arguments(init_code: &Bytes, arguments: impl SolConstructor) -> Bytes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revert {
     /// One of the contract's own errors.
-    Kerros(KerrosErrors),
+    Kerros(Box<KerrosErrors>),
     /// A reason in words, or a panic code, as Solidity encodes them.
     Text(String),
     /// No data: out of gas, malformed arguments, or no contract at the address.
@@ -133,7 +130,7 @@ impl Revert {
             return Self::Empty;
         }
         if let Ok(error) = KerrosErrors::abi_decode(data) {
-            return Self::Kerros(error);
+            return Self::Kerros(Box::new(error));
         }
         match decode_revert_reason(data) {
             Some(text) => Self::Text(text),
@@ -192,9 +189,6 @@ mod tests {
         };
         assert_eq!(back, error);
         assert_eq!(Revert::decode(&[]), Revert::Empty);
-        assert_eq!(
-            Revert::decode(&[1, 2, 3, 4]),
-            Revert::Other(Bytes::from_static(&[1, 2, 3, 4]))
-        );
+        assert_eq!(Revert::decode(&[1, 2, 3, 4]), Revert::Other(Bytes::from_static(&[1, 2, 3, 4])));
     }
 }
