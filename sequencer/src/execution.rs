@@ -616,12 +616,14 @@ impl Execution {
             let to = to.expect("a fee is taken only if its account exists");
             let before = [(to, self.ledger_get(to))];
             let record = CollectRecord { to, amount };
-            let got = transition::collect(&mut self.ledger, &record).map_err(ExecutionError::Seal)?;
+            let got =
+                transition::collect(&mut self.ledger, &record).map_err(ExecutionError::Seal)?;
             assert_eq!(got, asset, "an account never changes its asset");
             self.open.data.collects.push(record);
             self.touched(&before);
         }
-        let mut exits: Vec<_> = std::mem::take(&mut self.open.exits).into_iter().map(Some).collect();
+        let mut exits: Vec<_> =
+            std::mem::take(&mut self.open.exits).into_iter().map(Some).collect();
         let forced = std::mem::take(&mut self.open.forced);
         let end = self.open.queue_next() + forced.len() as u64;
         for (from, requester) in forced {

@@ -57,10 +57,9 @@ impl Tasks {
             Some(ended) = self.background.join_next() => Some(ended),
             Some(ended) = self.writer.join_next() => Some(ended),
         };
-        let mut first = ended.map(|ended| failure(ended).unwrap_or_else(|task| SequencerError {
-            task,
-            source: TaskError::Early,
-        }));
+        let mut first = ended.map(|ended| {
+            failure(ended).unwrap_or_else(|task| SequencerError { task, source: TaskError::Early })
+        });
         lifecycle.stop();
         self.background.shutdown().await;
         let late = Duration::from_millis(SHUTDOWN_MS_MAX);
