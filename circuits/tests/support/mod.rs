@@ -316,7 +316,10 @@ impl Scene {
     }
     pub fn exit_signed(&mut self, w: u8, e: Exit) {
         let signed = SignedTransaction::sign(Transaction::Exit(e), &wallet(w).0, fr(DOMAIN));
-        let authorisation = self.authorisation(&signed);
+        self.exit_authorised(&signed, e);
+    }
+    pub fn exit_authorised(&mut self, signed: &SignedTransaction, e: Exit) {
+        let authorisation = self.authorisation(signed);
         self.exits.push(Some(authorisation));
         let Exit { from, amount, fee, asset, recipient, .. } = e;
         let (asset, forced) = (asset.get(), false);
