@@ -1,6 +1,8 @@
 //! What native code accepts at its edges, the circuit must be able to prove: a signature or a
 //! record that only one of them takes would stop the rollup once it is acknowledged.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod support;
 
 use ark_bn254::Fr;

@@ -5,6 +5,8 @@
 //! everything that follows from it, it also pins how few constraints are left to refuse it: that
 //! is what shows which rule it is.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod support;
 
 use ark_bn254::Fr;

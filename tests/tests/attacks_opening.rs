@@ -4,6 +4,8 @@
 //! Groth16 proof verifies. The KZG half of the same pairing product must then fail. The other tests
 //! mix parts of two good proofs, and move a good proof to another batch, chain or key.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::pairing::Pairing;
 use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
