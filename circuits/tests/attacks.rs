@@ -4,6 +4,8 @@
 //! 7 (entries that can never be proved), 12 (growth in flight), 18 (queue contents enqueued late),
 //! 20 (deadlines ratcheted up), 21 (deposits beyond O), 22 (payout of 0), 24 (post by a contract).
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod support;
 
 use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};

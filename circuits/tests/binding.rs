@@ -34,6 +34,8 @@
 //! posting L in z and 7 a factor in β; y at most `2O+3D+T+2E+F` in z; fees at most T + E + F in β;
 //! openings n + L in z and 2 in β. Each fails with probability below 2^-220 for a false statement.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod support;
 
 use ark_bn254::Fr;

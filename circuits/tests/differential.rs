@@ -10,6 +10,8 @@
 //!
 //! Seed: `KERROS_SEED` (hex, 32 bytes), else fresh; always printed. Cases: `KERROS_CASES`.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod support;
 
 use kerros_circuits::witness::WitnessError;

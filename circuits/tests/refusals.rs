@@ -5,11 +5,12 @@
 //! everything that follows from it, it also pins how few constraints are left to refuse it: that
 //! is what shows which rule it is.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod support;
 
 use ark_bn254::Fr;
-use ark_ec::{CurveGroup, PrimeGroup};
-use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fr as Scalar};
+use ark_ed_on_bn254::Fr as Scalar;
 use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField};
 use kerros_circuits::journal::{class, flag};
 use kerros_circuits::ledger::RowWitness;
@@ -112,24 +113,6 @@ fn an_s_not_below_the_order_is_refused_though_the_equation_holds() {
     let verdict = judge(&w);
     assert_eq!(verdict.violated.len(), 1, "only the comparison with the order is left");
     assert!(!verdict.accepted(&scene.before, &w));
-}
-
-/// A point of order 8 in circomlib's coordinates.
-fn point_of_order_eight() -> Point {
-    (2u64..)
-        .find_map(|y| {
-            let candidate = EdwardsAffine::get_point_from_y_unchecked(y.into(), false)?;
-            let torsion = EdwardsProjective::from(candidate).mul_bigint(Scalar::MODULUS);
-            let four = torsion.double().double();
-            if four == EdwardsProjective::default() {
-                return None;
-            }
-            let affine = torsion.into_affine();
-            // arkworks' x is √168700 times circomlib's.
-            let x = affine.x * kerros_protocol::eddsa::A.sqrt().unwrap().inverse().unwrap();
-            Some(Point::new(x, affine.y).unwrap())
-        })
-        .unwrap()
 }
 
 #[test]

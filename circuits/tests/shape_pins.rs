@@ -1,5 +1,7 @@
 //! The shape of the circuit, pinned: a change here is a change of every key.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod support;
 
 use ark_bn254::Fr;

@@ -9,7 +9,9 @@
 #![allow(dead_code, missing_docs)] // every test file uses a part of it
 
 use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, Field};
+use ark_ec::{CurveGroup, PrimeGroup};
+use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fr as Scalar};
+use ark_ff::{AdditiveGroup, Field, PrimeField};
 use kerros_circuits::batch::{BatchWitness, Outputs, synthesize};
 use kerros_circuits::builder::{Builder, Constraint, evaluate};
 use kerros_circuits::gadgets::eddsa::SignatureWitness;
@@ -26,7 +28,7 @@ use kerros_protocol::batch::{
     Shape, TransferRecord,
 };
 use kerros_protocol::commitment::{Commitments, point};
-use kerros_protocol::eddsa::{self, PrivateKey};
+use kerros_protocol::eddsa::{self, Point, PrivateKey};
 use kerros_protocol::encoding::{fr_to_be, keccak_to_fr};
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::transaction::{Exit, SignedTransaction, Transaction, Transfer};
@@ -572,6 +574,35 @@ fn forge_exit(a: &mut Anvil, w: &mut BatchWitness, batch: &SealedBatch, slot: us
 }
 
 // ---------------------------------------------------------------------------------------------
+// Keys
+
+/// A point of order 8 in circomlib's coordinates.
+pub fn point_of_order_eight() -> Point {
+    (2u64..)
+        .find_map(|y| {
+            let candidate = EdwardsAffine::get_point_from_y_unchecked(y.into(), false)?;
+            let torsion = EdwardsProjective::from(candidate).mul_bigint(Scalar::MODULUS);
+            if torsion.double().double() == EdwardsProjective::default() {
+                return None;
+            }
+            let affine = torsion.into_affine();
+            // arkworks' x is √168700 times circomlib's.
+            let x = affine.x * eddsa::A.sqrt().unwrap().inverse().unwrap();
+            Some(Point::new(x, affine.y).unwrap())
+        })
+        .unwrap()
+}
+
+/// Sum of two points by the complete formula.
+pub fn add(p: &Point, q: &Point) -> Point {
+    let (beta, gamma) = (p.x * q.y, p.y * q.x);
+    let tau = eddsa::D * beta * gamma;
+    let x = (beta + gamma) / (Fr::ONE + tau);
+    let y = (p.y * q.y - eddsa::A * p.x * q.x) / (Fr::ONE - tau);
+    Point::new(x, y).unwrap()
+}
+
+// ---------------------------------------------------------------------------------------------
 // Finding rows
 
 /// Position of the row with this composite.
@@ -582,7 +613,6 @@ pub fn row_at(w: &BatchWitness, index: u64, class: u64, t: u64, side: u64) -> us
 
 /// Takes the active rows out, for [`place`].
 pub fn active_rows(w: &BatchWitness) -> Vec<(u64, RowWitness)> {
-    use ark_ff::PrimeField;
     let active = w.rows.iter().filter(|row| row.flags[0] == Fr::ONE);
     active.map(|row| (row.composite.into_bigint().0[0], *row)).collect()
 }
