@@ -58,6 +58,10 @@ impl Shared {
         // A poisoned lock means that the writer has panicked: the service is about to end.
         self.execution.read().unwrap_or_else(PoisonError::into_inner)
     }
+    /// Replaces what the main chain said.
+    pub fn set_view(&self, view: ChainView) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+    }
     /// What the main chain said last.
     pub fn view(&self) -> ChainView {
         *self.view.read().unwrap_or_else(PoisonError::into_inner)
@@ -190,7 +194,7 @@ impl Ordering {
                 }));
             }
             Command::Chain { entries, view } => {
-                *self.parts.shared.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+                self.parts.shared.set_view(view);
                 self.queue.extend(entries);
                 state = self.serve(execution, state, now)?;
             }

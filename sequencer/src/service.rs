@@ -225,6 +225,10 @@ impl Sequencer {
             confirmations: config.confirmations,
             poll_ms: config.poll_ms,
         };
+        // So that the first request meets a sequencer that knows the registered assets.
+        if let Some((view, _)) = follower.look().await? {
+            shared.set_view(view);
+        }
         tasks.background("queue", async move { Ok(follower.run().await?) });
         let settlement = Settlement {
             poster: config.wallet.clone().map(|wallet| Poster {

@@ -1,14 +1,11 @@
-//! Typed questions to the contract, and the words of a post.
+//! Typed questions to the contract, and the call that posts a batch.
 
 use crate::main_chain::{At, Call, LogEntry, LogQuery, MainChain, MainChainError};
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256};
 use alloy::sol_types::{SolCall, SolEvent};
-use ark_bn254::G1Affine;
 use kerros_protocol::batch::SealedBatch;
-use kerros_protocol::commitment::Commitments;
-use kerros_protocol::encoding::{fr_to_be, g1_to_be};
 use kerros_protocol::transcript::BatchProof;
-use kerros_verifier::contract::{Kerros, Post};
+use kerros_verifier::contract::Kerros;
 use std::sync::Arc;
 
 /// The contract at its address.
@@ -74,41 +71,7 @@ impl Contract {
     }
 }
 
-fn word(bytes: [u8; 32]) -> U256 {
-    U256::from_be_bytes(bytes)
-}
-fn words<const N: usize>(bytes: &[u8]) -> [U256; N] {
-    assert_eq!(bytes.len(), N * 32, "a point's coordinates are whole words");
-    std::array::from_fn(|i| U256::from_be_slice(&bytes[i * 32..(i + 1) * 32]))
-}
-fn commitments(value: &Commitments) -> [U256; 6] {
-    words(&value.to_be())
-}
-fn point(value: &G1Affine) -> [U256; 2] {
-    words(&g1_to_be(value))
-}
-
 /// The call that posts a batch.
 pub fn post_call(batch: &SealedBatch, proof: &BatchProof) -> Vec<u8> {
-    let (old, grown) = match &batch.before_growth {
-        Some(before) => (commitments(before), commitments(&batch.old)),
-        None => (commitments(&batch.old), [U256::ZERO; 6]),
-    };
-    let post = Post {
-        batchNumber: batch.number,
-        oldC: old,
-        grownC: grown,
-        grow: batch.before_growth.is_some(),
-        newC: commitments(&batch.new),
-        h: word(fr_to_be(&proof.h)),
-        A: word(fr_to_be(&proof.a)),
-        Delta: word(fr_to_be(&proof.delta)),
-        Z: word(fr_to_be(&proof.z_s)),
-        Q: point(&proof.q),
-        W: point(&proof.w),
-        proof: words(&proof.groth16.to_be()),
-        beneficiary: Address::from(batch.beneficiary.0),
-        data: batch.data.encode().into(),
-    };
-    Kerros::postCall { p: post }.abi_encode()
+    Kerros::postCall { p: kerros_verifier::post::post(batch, proof) }.abi_encode()
 }

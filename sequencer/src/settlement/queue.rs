@@ -72,21 +72,28 @@ impl QueueFollower {
         }
     }
 
-    async fn step(&self, next: &mut u64) -> Result<Step, QueueError> {
+    /// What the chain says now, and at which block; none if the contract is not that deep yet.
+    pub async fn look(&self) -> Result<Option<(ChainView, At)>, MainChainError> {
         let contract = &self.contract;
         let head = contract.chain.head().await?.number;
-        let Some(depth) = head.checked_sub(self.confirmations) else { return Ok(Step::Current) };
+        let Some(depth) = head.checked_sub(self.confirmations) else { return Ok(None) };
         let at = At::Block(depth);
         if contract.chain.code(contract.address, at).await?.is_empty() {
-            return Ok(Step::Current); // deployed, but not at this depth yet
+            return Ok(None);
         }
-        let tail = contract.read(Kerros::tailCall {}, at).await?;
         let view = ChainView {
             last_asset: contract.read(Kerros::assetCountCall {}, at).await?,
-            queue_final: tail,
+            queue_final: contract.read(Kerros::tailCall {}, at).await?,
             queue_seen: contract.read(Kerros::tailCall {}, At::Latest).await?,
             pending_deposits: contract.read(Kerros::pendingDepositsCall {}, At::Latest).await?,
         };
+        Ok(Some((view, at)))
+    }
+
+    async fn step(&self, next: &mut u64) -> Result<Step, QueueError> {
+        let contract = &self.contract;
+        let Some((view, at)) = self.look().await? else { return Ok(Step::Current) };
+        let tail = view.queue_final;
         let taken = self.shared.execution().queue_next();
         metrics::gauge!(crate::metrics::QUEUE_WAITING).set(tail.saturating_sub(taken) as f64);
         let end = tail.min(*next + QUEUE_POLL_MAX).min(taken + QUEUE_PREFETCH_MAX as u64);

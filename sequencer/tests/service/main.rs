@@ -1,0 +1,14 @@
+//! The sequencer as its users meet it: real gRPC, real RocksDB, the real contract on the embedded
+//! chain. Proofs come from a setup whose secrets the tests know (`simulator`).
+
+#![allow(clippy::unwrap_used)]
+
+mod durability;
+mod hostile;
+mod kill;
+mod proving;
+mod rejections;
+mod rig;
+mod sealing;
+mod settlement;
+mod simulator;
