@@ -1,2 +1,9 @@
-//! Placeholder.
+//! Checks a batch: Groth16 proof, KZG opening and update, transcript and batch data.
+//!
+//! Everything the check needs besides the proof is derived from data the verifier has itself.
+//! Architecture invariant: this crate knows neither circuits nor prover.
+
+pub mod batch;
 pub mod contract;
+
+pub use batch::{VerifyError, pairing_check, verify_batch, verify_growth};
