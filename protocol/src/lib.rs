@@ -12,6 +12,7 @@ pub mod encoding;
 pub mod ledger;
 pub mod limits;
 pub mod poseidon;
+pub mod proto;
 pub mod rejection;
 pub mod transaction;
 pub mod transcript;
