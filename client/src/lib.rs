@@ -1,1 +1,3 @@
-//! Placeholder.
+//! SDK of Kerros and the `kerros` command.
+
+pub mod wallet;

@@ -1,0 +1,3 @@
+//! The `kerros` command.
+
+fn main() {}
