@@ -1,3 +1,9 @@
 //! SDK of Kerros and the `kerros` command.
+//!
+//! [`wallet`] holds keys, [`sequencer`] speaks to layer 2, [`contract`] to the main chain;
+//! [`deployment`] puts a contract there. The `kerros` command is built from the same pieces.
 
+pub mod contract;
+pub mod deployment;
+pub mod sequencer;
 pub mod wallet;
