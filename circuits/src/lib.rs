@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The journal-and-ledger circuit of Kerros: gadgets, outline, witness, setup (SPEC.md section 6).
+//!
+//! Architecture invariant: this crate knows no network, no database and no main chain.
+
+pub mod batch;
+pub mod builder;
+pub mod gadgets;
+pub mod journal;
+pub mod ledger;
+pub mod posting;
+pub mod report;
+pub mod witness;

@@ -1,0 +1,154 @@
+//! Bits: range checks by decomposition and comparison with a constant.
+
+use crate::builder::{Builder, Num};
+use ark_bn254::Fr;
+use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField};
+
+/// A wire that is 0 or 1.
+pub fn boolean(b: &mut Builder, value: Fr) -> Num {
+    let bit = b.wire(value);
+    b.enforce(&bit, &(&Num::one() - &bit), &Num::zero());
+    bit
+}
+
+/// A number made of `width` bits: in `[0, 2^width)` by construction, width ≤ 253. Only the low
+/// bits of `value` are used; if it does not fit, whatever else is tied to the number fails.
+pub fn number(b: &mut Builder, value: Fr, width: u32) -> (Num, Vec<Num>) {
+    assert!(width <= Fr::MODULUS_BIT_SIZE - 1, "{width} bits may wrap");
+    let bits = raw_bits(b, value, width);
+    (Num::from_bits(&bits), bits)
+}
+
+/// `width` boolean wires holding the low bits of `value`. Nothing ties them to it.
+pub fn raw_bits(b: &mut Builder, value: Fr, width: u32) -> Vec<Num> {
+    let bits = value.into_bigint();
+    (0..width as usize).map(|i| boolean(b, Fr::from(bits.get_bit(i)))).collect()
+}
+
+/// `value ∈ [0, 2^width)`, width ≤ 253.
+pub fn range(b: &mut Builder, value: &Num, width: u32) {
+    let (sum, _) = number(b, value.value, width);
+    b.enforce_equal(&sum, value);
+}
+
+/// The integer of boolean `bits` (low first) is at most the constant `bound`, as integers, for
+/// any number of bits; `bound` has no more bits than that. Going down from the top, `equal` says
+/// that all bits so far are those of the bound; then no bit may exceed the bound's.
+pub fn at_most(b: &mut Builder, bits: &[Num], bound: &impl BigInteger) {
+    assert!(bound.num_bits() as usize <= bits.len(), "the bound is longer than the bits");
+    let mut equal: Option<Num> = None;
+    let mut i = bits.len();
+    while i > 0 {
+        if bound.get_bit(i - 1) {
+            i -= 1;
+            equal = Some(match equal {
+                None => bits[i].clone(),
+                Some(equal) => b.mul(&equal, &bits[i]),
+            });
+        } else {
+            // A run of zeros of the bound: a sum of bits is 0 only if all are.
+            let mut zeros = Num::zero();
+            while i > 0 && !bound.get_bit(i - 1) {
+                i -= 1;
+                zeros = zeros.plus(&bits[i], Fr::ONE);
+            }
+            match &equal {
+                None => b.enforce_zero(&zeros),
+                Some(equal) => b.enforce(equal, &zeros, &Num::zero()),
+            }
+        }
+        if (0..i).all(|j| bound.get_bit(j)) {
+            return; // only ones left: nothing can exceed them
+        }
+    }
+}
+
+/// 1 if `value ≠ 0`, else 0: a boolean that the value determines.
+pub fn is_nonzero(b: &mut Builder, value: &Num) -> Num {
+    let inverse = value.value.inverse();
+    let flag = b.wire(if inverse.is_some() { Fr::ONE } else { Fr::ZERO });
+    let inverse = b.wire(inverse.unwrap_or(Fr::ZERO));
+    b.enforce(value, &inverse, &flag);
+    b.enforce(&(&Num::one() - &flag), value, &Num::zero());
+    flag
+}
+
+/// `value ≠ 0` where the boolean `condition` is 1; says nothing where it is 0.
+pub fn nonzero_if(b: &mut Builder, value: &Num, condition: &Num) {
+    let inverse = value.value.inverse().unwrap_or(Fr::ZERO) * condition.value;
+    let inverse = b.wire(inverse);
+    b.enforce(value, &inverse, condition);
+}
+
+/// `on` where the boolean `condition` is 1, else `off`.
+pub fn select(b: &mut Builder, condition: &Num, on: &Num, off: &Num) -> Num {
+    &b.mul(condition, &(on - off)) + off
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::first_violated;
+    use ark_ff::{BigInteger256, Zero};
+
+    fn holds(b: &Builder) -> bool {
+        first_violated(b.constraints(), b.assignment()).is_none()
+    }
+
+    #[test]
+    fn range_accepts_its_ends_and_refuses_what_lies_outside() {
+        for (value, good) in [
+            (Fr::ZERO, true),
+            (Fr::from(255u64), true),
+            (Fr::from(256u64), false),
+            (-Fr::ONE, false),
+        ] {
+            let mut b = Builder::recording();
+            let wire = b.wire(value);
+            range(&mut b, &wire, 8);
+            assert_eq!(holds(&b), good, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_bit_overwritten_with_two_is_refused() {
+        let mut b = Builder::recording();
+        let wire = b.wire(Fr::from(4u64));
+        range(&mut b, &wire, 3);
+        let mut assignment = b.assignment().to_vec();
+        let first_bit = assignment.len() - 3;
+        // 4 = 2·1 + 2 with "bits" (0→0, 1→2, 2→0): the sum holds, the boolean does not.
+        assignment[first_bit + 1] = Fr::from(2u64);
+        assignment[first_bit + 2] = Fr::ZERO;
+        assert!(first_violated(b.constraints(), &assignment).is_some());
+    }
+
+    #[test]
+    fn at_most_agrees_with_integers() {
+        for bound in [0u64, 1, 5, 0b1011_0010, 0b1000_0000, 255, 0b0101_0000] {
+            for value in 0..256u64 {
+                let mut b = Builder::recording();
+                let bits = raw_bits(&mut b, Fr::from(value), 8);
+                at_most(&mut b, &bits, &BigInteger256::from(bound));
+                assert_eq!(holds(&b), value <= bound, "{value} <= {bound}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_nonzero_flag_is_determined() {
+        for value in [Fr::ZERO, Fr::ONE, -Fr::ONE] {
+            let mut b = Builder::recording();
+            let wire = b.wire(value);
+            let flag = is_nonzero(&mut b, &wire);
+            assert!(holds(&b));
+            assert_eq!(flag.value.is_zero(), value.is_zero());
+            let mut assignment = b.assignment().to_vec();
+            let position = assignment.len() - 2;
+            assignment[position] = Fr::ONE - assignment[position];
+            assert!(first_violated(b.constraints(), &assignment).is_some());
+            assignment[position + 1] = Fr::from(7u64);
+            assert!(first_violated(b.constraints(), &assignment).is_some());
+        }
+    }
+}
