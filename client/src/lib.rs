@@ -3,6 +3,7 @@
 //! [`wallet`] holds keys, [`sequencer`] speaks to layer 2, [`contract`] to the main chain;
 //! [`deployment`] puts a contract there. The `kerros` command is built from the same pieces.
 
+pub mod command;
 pub mod contract;
 pub mod deployment;
 pub mod sequencer;
