@@ -10,3 +10,5 @@ pub mod ledger;
 pub mod posting;
 pub mod report;
 pub mod witness;
+pub mod groth16;
+pub mod setup;
