@@ -1,6 +1,8 @@
 //! What the worker needs from the mathematics: a proof of one batch. The service around it (leases,
 //! replica, network) is the same for every implementation, tests bring their own.
 
+use crate::keys::ProverKeys;
+use crate::prove::{Proved, prove_batch};
 use ark_bn254::Fr;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::ledger::Ledger;
@@ -39,4 +41,23 @@ pub struct Output {
 pub struct EngineError {
     /// The implementation's own words.
     pub reason: String,
+}
+
+impl Engine for ProverKeys {
+    fn verification_key(&self) -> &VerificationKey {
+        &self.verification
+    }
+    fn prove(
+        &self,
+        before: &Ledger,
+        batch: &SealedBatch,
+        domain: Fr,
+    ) -> Result<Output, EngineError> {
+        let proved = prove_batch(self, before, batch, domain, &mut rand::rngs::OsRng);
+        let failed = |error: crate::prove::ProveError| EngineError { reason: error.to_string() };
+        let Proved { proof, phases, constraints, .. } = proved.map_err(failed)?;
+        let phases = phases.named().map(|(name, time)| (name.to_owned(), time)).to_vec();
+        let constraints = u64::try_from(constraints).unwrap_or(u64::MAX);
+        Ok(Output { proof, phases, constraints })
+    }
 }
