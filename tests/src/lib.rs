@@ -1,1 +1,9 @@
-//! Placeholder.
+//! What the end-to-end tests share: wallets and hand-sealed batches.
+//!
+//! [`World`] is the smallest honest operator: a ledger, wallets and a queue, sealing batches as the
+//! sequencer does but without services around it, so that tests can bend each step.
+
+pub mod keys;
+pub mod world;
+
+pub use world::World;

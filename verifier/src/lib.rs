@@ -5,5 +5,6 @@
 
 pub mod batch;
 pub mod contract;
+pub mod post;
 
 pub use batch::{VerifyError, pairing_check, verify_batch, verify_growth};
