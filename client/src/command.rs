@@ -6,6 +6,7 @@ pub mod batch;
 pub mod chain;
 pub mod circuit;
 pub mod failure;
+pub mod setup;
 pub mod transact;
 pub mod wallet;
 
@@ -71,6 +72,8 @@ pub enum Command {
     Batch(batch::BatchArgs),
     /// Print the circuit's constraints, by part and per transfer.
     Circuit(circuit::CircuitArgs),
+    /// Make development keys of a shape, or find them.
+    Setup(setup::SetupArgs),
 }
 
 /// Where layer 2 is.
@@ -194,6 +197,7 @@ impl Cli {
             Command::Tx(args) => args.run().await?,
             Command::Batch(args) => args.run().await?,
             Command::Circuit(args) => args.run(),
+            Command::Setup(args) => args.run()?,
         };
         said.print(self.json);
         Ok(())

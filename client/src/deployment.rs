@@ -1,14 +1,13 @@
-//! Putting a Kerros contract on a main chain from a key file: the only place where a verification
-//! key becomes constructor arguments.
+//! Putting a Kerros contract and test tokens on a main chain. The verification constants come from
+//! the key file; times and fees are [`Terms`].
 
 use crate::contract::ContractError;
-use alloy::primitives::{Address as ChainAddress, U256};
-use ark_bn254::{G1Affine, G2Affine};
+use alloy::primitives::Address as ChainAddress;
 use kerros_protocol::account::Address;
-use kerros_protocol::encoding::{g1_to_be, g2_to_be};
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::{MainChain, Wallet, deploy};
-use kerros_verifier::contract::{KeyWords, Parameters, deployment_code, test_token_code};
+use kerros_verifier::contract::{Parameters, deployment_code, test_token_code};
+use kerros_verifier::post::key_words;
 
 /// A deployment's times and fee; windows in seconds, fee in wei.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,37 +37,6 @@ impl Terms {
             silence_s: 24 * 3600,
             entry_fee_wei: 20_000_000_000_000,
         }
-    }
-}
-
-fn words<const N: usize>(bytes: &[u8]) -> [U256; N] {
-    let mut out = [U256::ZERO; N];
-    for (word, chunk) in out.iter_mut().zip(bytes.chunks_exact(32)) {
-        *word = U256::from_be_slice(chunk);
-    }
-    out
-}
-
-fn g1(point: &G1Affine) -> [U256; 2] {
-    words(&g1_to_be(point))
-}
-
-fn g2(point: &G2Affine) -> [U256; 4] {
-    words(&g2_to_be(point))
-}
-
-/// The contract's constants out of a key.
-pub fn key_words(key: &VerificationKey) -> KeyWords {
-    let growths = usize::from(key.k_genesis)..usize::from(key.k_max());
-    KeyWords {
-        alpha1: g1(&key.alpha1),
-        beta2: g2(&key.beta2),
-        gamma2: g2(&key.gamma2()),
-        delta2: g2(&key.delta2),
-        ic: key.ic.map(|point| g1(&point)),
-        tau2: g2(&key.tau2()),
-        shape: key.shape.sections(),
-        tau_powers: key.tau_powers[growths].iter().map(g2).collect(),
     }
 }
 

@@ -6,5 +6,7 @@
 pub mod command;
 pub mod contract;
 pub mod deployment;
+pub mod keys;
+pub mod progress;
 pub mod sequencer;
 pub mod wallet;

@@ -201,6 +201,7 @@ impl Loop {
             Err(error) => return Ok(Err(error.into())),
         };
         self.require_deployment(deployment)?;
+        // A lease granted while this call is given up is not known here: it expires.
         let lease = tokio::select! {
             () = stopped(&mut self.stop) => return Ok(Err(BatchError::ShutDown)),
             lease = self.client.lease(&self.prover_id) => lease,

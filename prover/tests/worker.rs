@@ -120,6 +120,7 @@ async fn a_lost_lease_is_given_up_and_the_next_one_has_another_epoch() {
     fake.heartbeat().await;
     fake.revoke();
     fake.leased(2).await;
+    fake.heartbeat().await;
     handle.shutdown().await.expect("clean");
     let epochs: Vec<u64> = fake.released().iter().map(|(_, epoch, _)| *epoch).collect();
     assert_eq!(epochs, vec![2], "the first lease was lost, not released");

@@ -35,6 +35,9 @@ pub enum Failure {
     /// The wallet.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    /// Keys could not be made or found.
+    #[error(transparent)]
+    Keys(#[from] crate::keys::KeysError),
     /// The sequencer serves another contract than the one asked for.
     #[error("the sequencer serves contract {found}, not {expected}")]
     OtherContract {
@@ -79,7 +82,7 @@ impl Failure {
                 _ => FAILED,
             },
             Self::Wallet(_) => WALLET,
-            Self::Sequencer(_) | Self::Contract(_) => FAILED,
+            Self::Sequencer(_) | Self::Contract(_) | Self::Keys(_) => FAILED,
         }
     }
 }

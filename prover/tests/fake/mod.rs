@@ -224,7 +224,8 @@ impl Fake {
         self.until(|state| state.released.first().map(|(_, _, reason)| reason.clone())).await
     }
     pub async fn heartbeat(&self) {
-        self.until(|state| (state.heartbeats > 0).then_some(())).await
+        let seen = self.state.lock().expect("lock").heartbeats;
+        self.until(|state| (state.heartbeats > seen).then_some(())).await
     }
     pub async fn leased(&self, epoch: u64) {
         self.until(|state| (state.held.get(&1) == Some(&epoch)).then_some(())).await
