@@ -223,11 +223,7 @@ impl Builder {
         }
         self.parts[self.part].constraints += 1;
         if self.recording {
-            self.constraints.push(Constraint {
-                a: merged(a),
-                b: merged(b),
-                c: merged(c),
-            });
+            self.constraints.push(Constraint { a: merged(a), b: merged(b), c: merged(c) });
         }
     }
     /// A wire for `a·b`: one constraint, none if a factor is constant.
@@ -295,8 +291,8 @@ pub fn evaluate(terms: &[(u32, Fr)], assignment: &[Fr]) -> Fr {
 /// Number of the first constraint that an assignment violates, if any.
 pub fn first_violated(constraints: &[Constraint], assignment: &[Fr]) -> Option<usize> {
     constraints.iter().position(|constraint| {
-        let [a, b, c] = [&constraint.a, &constraint.b, &constraint.c]
-            .map(|terms| evaluate(terms, assignment));
+        let [a, b, c] =
+            [&constraint.a, &constraint.b, &constraint.c].map(|terms| evaluate(terms, assignment));
         a * b != c
     })
 }

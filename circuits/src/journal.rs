@@ -376,8 +376,7 @@ impl Journal {
 
         let part = b.part("signature: message");
         let kind = fixed(KIND_EXIT.into());
-        let packed =
-            pack(&[(&kind, 0), (&from, 4), (&amount, 60), (&fee, 124), (&nonce, 140)]);
+        let packed = pack(&[(&kind, 0), (&from, 4), (&amount, 60), (&fee, 124), (&nonce, 140)]);
         let inputs = [domain.clone(), packed, second.clone(), Num::zero()];
         let message = poseidon::hash(b, &inputs);
         verify_if(b, &signed, &key, &message, &w.signature);

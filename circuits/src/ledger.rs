@@ -87,23 +87,14 @@ impl Row {
     }
     /// Packed flags, bit 0 first: active, open, bump, all, names-key, names-owner.
     pub fn flags(&self) -> Num {
-        let flags = [
-            &self.active,
-            &self.open,
-            &self.bump,
-            &self.all,
-            &self.names_key,
-            &self.names_owner,
-        ];
+        let flags =
+            [&self.active, &self.open, &self.bump, &self.all, &self.names_key, &self.names_owner];
         Num::from_bits(&flags.map(Num::clone))
     }
 }
 
 fn word(balance: &Num, nonce: &Num, asset: &Num) -> Num {
-    balance
-        .clone()
-        .plus(nonce, two_to(BALANCE_BITS))
-        .plus(asset, two_to(BALANCE_BITS + NONCE_BITS))
+    balance.clone().plus(nonce, two_to(BALANCE_BITS)).plus(asset, two_to(BALANCE_BITS + NONCE_BITS))
 }
 
 /// The table.
@@ -176,8 +167,7 @@ impl Ledger {
             // An open's opening words are 0; its columns are what it adds.
             let opening = b.mul(&(&row.start - &row.open), &words);
             let opened = b.mul(&row.open, &words);
-            let change =
-                (&row.after - &row.before).plus(&row.bump, two_to(BALANCE_BITS));
+            let change = (&row.after - &row.before).plus(&row.bump, two_to(BALANCE_BITS));
             let change = b.mul(beta, &change);
             a = a.plus(&b.mul(&opening, &f), Fr::ONE);
             delta = delta.plus(&b.mul(&(&change + &opened), &f), Fr::ONE);
@@ -216,8 +206,7 @@ fn row(b: &mut Builder, number_: usize, w: &RowWitness, previous: &Row) -> Row {
     let (after, _) = number(b, w.after, BALANCE_BITS);
     let (nonce, _) = number(b, w.nonce, NONCE_BITS);
     let (asset, _) = number(b, w.asset, ASSET_BITS);
-    let [active, open, bump, all, names_key, names_owner] =
-        w.flags.map(|value| boolean(b, value));
+    let [active, open, bump, all, names_key, names_owner] = w.flags.map(|value| boolean(b, value));
     let [key, owner, composite, x] = [w.key, w.owner, w.composite, w.x].map(|value| b.wire(value));
     for (name, wire) in [
         ("key", &key),

@@ -5,10 +5,10 @@
 pub mod batch;
 pub mod builder;
 pub mod gadgets;
+pub mod groth16;
 pub mod journal;
 pub mod ledger;
 pub mod posting;
 pub mod report;
-pub mod witness;
-pub mod groth16;
 pub mod setup;
+pub mod witness;

@@ -15,7 +15,9 @@ use ark_groth16::ProvingKey;
 use ark_poly::EvaluationDomain;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use kerros_protocol::batch::Shape;
-use kerros_protocol::commitment::{Srs, SrsError, SrsHeader, SrsWriter, bit_reverse, evaluation_domain};
+use kerros_protocol::commitment::{
+    Srs, SrsError, SrsHeader, SrsWriter, bit_reverse, evaluation_domain,
+};
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::limits::LEDGER_K_MAX;
 use kerros_protocol::verification_key::VerificationKey;
@@ -82,7 +84,9 @@ pub enum SetupError {
         what: &'static str,
     },
     /// Ledger sizes out of order.
-    #[error("ledger sizes 2^{k_genesis} to 2^{k_max}: at most 2^{LEDGER_K_MAX}, genesis must hold {opens} opens and index 0")]
+    #[error(
+        "ledger sizes 2^{k_genesis} to 2^{k_max}: at most 2^{LEDGER_K_MAX}, genesis must hold {opens} opens and index 0"
+    )]
     LedgerSize {
         /// Least exponent.
         k_genesis: u8,
@@ -185,8 +189,7 @@ fn reference_string(
         let mut writer = SrsWriter::new(out, &header)?;
         for k in k_genesis..=k_max {
             let natural = evaluation_domain(k).evaluate_all_lagrange_coefficients(tau);
-            let by_index: Vec<Fr> =
-                (0..1usize << k).map(|i| natural[bit_reverse(i, k)]).collect();
+            let by_index: Vec<Fr> = (0..1usize << k).map(|i| natural[bit_reverse(i, k)]).collect();
             let points: Vec<G1Affine> = table.batch_mul(&by_index);
             writer.lagrange(&points)?;
         }

@@ -6,7 +6,7 @@
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::{CurveGroup, VariableBaseMSM};
-use ark_ff::{AdditiveGroup, Field, FftField, batch_inversion};
+use ark_ff::{AdditiveGroup, FftField, Field, batch_inversion};
 use ark_poly::univariate::DensePolynomial;
 use ark_poly::{DenseUVPolynomial, EvaluationDomain};
 use kerros_protocol::account::{Account, AccountIndex};
@@ -97,8 +97,8 @@ pub fn opening(
 ) -> G1Affine {
     let k = after.k();
     let n = Fr::from(u64::from(after.size()));
-    let c = (z.pow([u64::from(after.size())]) - Fr::ONE)
-        * n.inverse().expect("n is a power of two");
+    let c =
+        (z.pow([u64::from(after.size())]) - Fr::ONE) * n.inverse().expect("n is a power of two");
     let constant = c * (claims.a + gamma * claims.delta);
     let mut values: Vec<Fr> = quotient
         .combined_at

@@ -1,8 +1,8 @@
 //! Development keys for tests, made once and cached under `target/kerros-keys`.
 
 use kerros_circuits::setup::{cache_dir, development};
-use kerros_prover::keys::ProverKeys;
 use kerros_protocol::batch::Shape;
+use kerros_prover::keys::ProverKeys;
 use rand::rngs::OsRng;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -12,11 +12,13 @@ use kerros_protocol::eddsa::PrivateKey;
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::transaction::{Exit, SignedTransaction, Transaction, Transfer};
 use kerros_protocol::transition;
+use kerros_sequencer::main_chain::embedded::development_wallet;
 use std::sync::Arc;
 
-/// Wallet `i`: key and owner.
+/// Wallet `i`: layer-2 key and, as owner, development wallet `i` of the main chain.
 pub fn wallet(i: u8) -> (PrivateKey, Address) {
-    (PrivateKey::from_bytes([i; 32]), Address([i; 20]))
+    let owner = development_wallet(i.into()).address();
+    (PrivateKey::from_bytes([i; 32]), Address(owner.into_array()))
 }
 
 /// Account index, for literals.
@@ -93,7 +95,14 @@ impl World {
         self.data.deposits.push(record);
     }
     /// What wallet `w` signs to pay from account `from` to `to`.
-    pub fn transfer_of(&self, w: u8, from: u32, to: u32, amount: u64, fee: u64) -> SignedTransaction {
+    pub fn transfer_of(
+        &self,
+        w: u8,
+        from: u32,
+        to: u32,
+        amount: u64,
+        fee: u64,
+    ) -> SignedTransaction {
         let payee = self.ledger.get(index(to));
         let transaction = Transaction::Transfer(Transfer {
             from: index(from),

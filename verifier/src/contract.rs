@@ -31,9 +31,9 @@ pub use bindings::Kerros;
 pub use bindings::Kerros::KerrosErrors;
 /// All events of the contract as one enum.
 pub use bindings::Kerros::KerrosEvents;
+pub use bindings::Kerros::{Key, Parameters, Post};
 /// A token that anybody can mint: for development chains only.
 pub use bindings::TestToken;
-pub use bindings::Kerros::{Key, Parameters, Post};
 
 /// Number of points in IC: the constant term and nine public inputs.
 pub const IC_POINTS: usize = 10;
@@ -81,10 +81,7 @@ impl From<KeyWords> for Key {
 /// The data of the transaction that deploys the contract: init code and encoded arguments.
 #[must_use]
 pub fn deployment_code(key: Key, parameters: Parameters) -> Bytes {
-    with_arguments(
-        &Kerros::BYTECODE,
-        Kerros::constructorCall { key, parameters },
-    )
+    with_arguments(&Kerros::BYTECODE, Kerros::constructorCall { key, parameters })
 }
 
 /// The data of the transaction that deploys a development token.
@@ -192,9 +189,6 @@ mod tests {
         };
         assert_eq!(back, error);
         assert_eq!(Revert::decode(&[]), Revert::Empty);
-        assert_eq!(
-            Revert::decode(&[1, 2, 3, 4]),
-            Revert::Other(Bytes::from_static(&[1, 2, 3, 4]))
-        );
+        assert_eq!(Revert::decode(&[1, 2, 3, 4]), Revert::Other(Bytes::from_static(&[1, 2, 3, 4])));
     }
 }

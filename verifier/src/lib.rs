@@ -3,6 +3,7 @@
 //! Everything the check needs besides the proof is derived from data the verifier has itself.
 //! Architecture invariant: this crate knows neither circuits nor prover.
 
+pub mod audit;
 pub mod batch;
 pub mod contract;
 pub mod post;

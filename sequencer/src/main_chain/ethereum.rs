@@ -13,7 +13,9 @@ use alloy::network::TransactionResponse;
 use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::client::RpcClient;
-use alloy::rpc::types::{Block, Filter, Log, TransactionInput, TransactionReceipt, TransactionRequest};
+use alloy::rpc::types::{
+    Block, Filter, Log, TransactionInput, TransactionReceipt, TransactionRequest,
+};
 use alloy::transports::http::{Http, reqwest};
 use alloy::transports::{RpcError, TransportError};
 use std::time::Duration;
@@ -49,7 +51,8 @@ impl Ethereum {
     /// Runs a failed transaction again on its block's parent: nodes keep no returned data.
     async fn replay(&self, receipt: &TransactionReceipt) -> Option<Bytes> {
         let parent = receipt.block_number?.checked_sub(1)?;
-        let found = self.provider.get_transaction_by_hash(receipt.transaction_hash).await.ok()??;
+        let found =
+            self.provider.get_transaction_by_hash(receipt.transaction_hash).await.ok()??;
         let call = Call {
             from: Some(found.from()),
             to: found.to(),
@@ -232,9 +235,9 @@ impl MainChain for Ethereum {
     }
 
     fn estimate_gas(&self, call: Call) -> Answer<'_, u64> {
-        Box::pin(async move {
-            self.provider.estimate_gas(request(call)).await.map_err(failed(None))
-        })
+        Box::pin(
+            async move { self.provider.estimate_gas(request(call)).await.map_err(failed(None)) },
+        )
     }
 
     fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256> {
@@ -250,8 +253,7 @@ impl MainChain for Ethereum {
             let Some(receipt) = found.map_err(failed(None))? else {
                 return Ok(None);
             };
-            let (Some(block), Some(block_hash)) = (receipt.block_number, receipt.block_hash)
-            else {
+            let (Some(block), Some(block_hash)) = (receipt.block_number, receipt.block_hash) else {
                 return Ok(None);
             };
             let succeeded = receipt.status();

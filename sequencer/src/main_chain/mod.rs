@@ -12,9 +12,6 @@ mod failure;
 pub mod rpc;
 mod wallet;
 
-
-
-
 pub use embedded::{Clock, Embedded, Genesis};
 
 pub use ethereum::Ethereum;

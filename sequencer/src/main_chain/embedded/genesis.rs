@@ -27,9 +27,7 @@ impl Genesis {
     #[must_use]
     pub fn development(wallets: u32) -> Self {
         let balances = (0..wallets)
-            .map(|index| {
-                (development_wallet(index).address(), U256::from(DEVELOPMENT_BALANCE_WEI))
-            })
+            .map(|index| (development_wallet(index).address(), U256::from(DEVELOPMENT_BALANCE_WEI)))
             .collect();
         Self { chain_id: DEVELOPMENT_CHAIN_ID, timestamp: 1_700_000_000, balances }
     }

@@ -10,11 +10,11 @@ mod genesis;
 mod offer;
 mod store;
 
+pub(super) use execution::{BASE_FEE, BLOCK_GAS_MAX, TRANSACTION_GAS_MAX};
 pub use genesis::{DEVELOPMENT_CHAIN_ID, Genesis, development_wallet};
 pub use offer::Embedded;
-pub use store::{BlockRecord, ReceiptRecord};
-pub(super) use execution::{BASE_FEE, BLOCK_GAS_MAX, TRANSACTION_GAS_MAX};
 pub(super) use offer::PRIORITY_FEE;
+pub use store::{BlockRecord, ReceiptRecord};
 
 use super::{At, Call, LogEntry, MainChainError, Refusal};
 use alloy::consensus::transaction::Recovered;
@@ -142,8 +142,7 @@ impl Chain {
         let number = block.header.number;
         let gas = call.gas.unwrap_or(BLOCK_GAS_MAX).min(BLOCK_GAS_MAX);
         let place = (number, block.header.timestamp);
-        let result =
-            execution::simulate(&self.store, self.chain_id, number, place, call, gas)?;
+        let result = execution::simulate(&self.store, self.chain_id, number, place, call, gas)?;
         execution::output(result)
     }
 
@@ -282,9 +281,8 @@ impl Chain {
         let raw = content.map(|(transaction, _)| transaction.inner().encoded_2718());
         if let Some((_, receipt)) = content {
             header.transactions_root = receipt.transaction;
-            header.receipts_root = keccak256(
-                serde_json::to_vec(receipt).expect("a receipt has only string keys"),
-            );
+            header.receipts_root =
+                keccak256(serde_json::to_vec(receipt).expect("a receipt has only string keys"));
             header.logs_bloom = logs_bloom(&receipt.logs);
             header.gas_used = receipt.gas_used;
         }

@@ -39,9 +39,9 @@ impl Embedded {
     ) -> Answer<'_, T> {
         let chain = Arc::clone(&self.chain);
         Box::pin(async move {
-            tokio::task::spawn_blocking(move || question(&chain)).await.map_err(|error| {
-                MainChainError::Unreachable { reason: error.to_string() }
-            })?
+            tokio::task::spawn_blocking(move || question(&chain))
+                .await
+                .map_err(|error| MainChainError::Unreachable { reason: error.to_string() })?
         })
     }
 }

@@ -3,9 +3,7 @@
 
 use super::RpcOptions;
 use super::forms::{self, quantity};
-use crate::main_chain::embedded::{
-    BASE_FEE, BLOCK_GAS_MAX, BlockRecord, Chain, PRIORITY_FEE,
-};
+use crate::main_chain::embedded::{BASE_FEE, BLOCK_GAS_MAX, BlockRecord, Chain, PRIORITY_FEE};
 use crate::main_chain::{At, Call, LogEntry, MainChainError};
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
@@ -221,11 +219,7 @@ fn number(chain: &Chain, tag: BlockNumberOrTag) -> u64 {
     }
 }
 
-fn block(
-    chain: &Chain,
-    found: Option<BlockRecord>,
-    full: Option<bool>,
-) -> Result<Value, Failure> {
+fn block(chain: &Chain, found: Option<BlockRecord>, full: Option<bool>) -> Result<Value, Failure> {
     let Some(found) = found else {
         return Ok(Value::Null);
     };

@@ -138,8 +138,7 @@ impl Server {
             let failure = Failure::invalid_request("jsonrpc must be \"2.0\"");
             return Some(failed(id.unwrap_or_default(), failure));
         }
-        let answer =
-            methods::dispatch(&self.chain, self.options, &request.method, &request.params);
+        let answer = methods::dispatch(&self.chain, self.options, &request.method, &request.params);
         let id = id?;
         Some(match answer {
             Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
