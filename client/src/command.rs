@@ -5,6 +5,8 @@ pub mod account;
 pub mod batch;
 pub mod chain;
 pub mod circuit;
+pub mod demo;
+pub mod devnet;
 pub mod failure;
 pub mod setup;
 pub mod transact;
@@ -50,6 +52,10 @@ pub struct Cli {
 /// Subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the main job once, from deposits to claimed withdrawals, and check every step.
+    Demo(demo::DemoArgs),
+    /// Run the whole stack on this machine until Ctrl-C.
+    Devnet(devnet::DevnetArgs),
     /// Draw a wallet, or show a wallet's public parts.
     Wallet(wallet::WalletArgs),
     /// Open an account at the sequencer (no deposit needed).
@@ -186,6 +192,8 @@ impl Cli {
     /// Does what was asked and prints it.
     pub async fn run(self) -> Result<(), Failure> {
         let said = match self.command {
+            Command::Demo(args) => args.run().await?,
+            Command::Devnet(args) => args.run(self.json).await?,
             Command::Wallet(args) => args.run()?,
             Command::Open(args) => args.run().await?,
             Command::Transfer(args) => args.run().await?,

@@ -19,8 +19,13 @@ use kerros_protocol::account::Address;
 use kerros_protocol::commitment::{Srs, SrsError};
 use kerros_prover::keys::ProverKeys;
 use kerros_prover::worker::{Status, Worker, WorkerConfig, WorkerError, WorkerHandle};
-use kerros_sequencer::main_chain::embedded::Embedded;
-use kerros_sequencer::main_chain::{Ethereum, Genesis, MainChain, MainChainError, rpc};
+use kerros_protocol::verification_key::VerificationKey;
+use kerros_sequencer::config::Config;
+use kerros_sequencer::main_chain::embedded::{Embedded, development_wallet};
+use kerros_sequencer::main_chain::{
+    Ethereum, Genesis, MainChain, MainChainError, Wallet, rpc,
+};
+use kerros_sequencer::{Sequencer, SequencerHandle};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +35,9 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// Pause between the sequencer's looks at the main chain, in milliseconds.
+const POLL_MS: u64 = 200;
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
@@ -42,6 +50,8 @@ pub struct DevnetConfig {
     pub grpc: SocketAddr,
     /// The main chain's JSON-RPC; port 0 takes any.
     pub rpc: SocketAddr,
+    /// Prometheus metrics of all services; none if absent.
+    pub metrics: Option<SocketAddr>,
     /// Prover services.
     pub provers: u16,
     /// Age at which a batch that is not empty is sealed, in milliseconds.
@@ -101,7 +111,7 @@ pub struct Devnet {
     pub rpc_url: String,
     /// Contract, tokens, assets.
     pub world: World,
-    sequencer: kerros_sequencer::SequencerHandle,
+    sequencer: SequencerHandle,
     provers: Vec<WorkerHandle>,
     rpc_stop: watch::Sender<bool>,
     rpc_task: JoinHandle<io::Result<()>>,
@@ -151,7 +161,7 @@ impl Devnet {
 
         progress("sequencer");
         let sequencer = start_sequencer(config, &world, chain, key, srs.clone()).await?;
-        let sequencer_url = format!("http://{}", sequencer.address());
+        let sequencer_url = format!("http://{}", sequencer.address);
 
         progress("provers");
         let mut provers = Vec::new();
@@ -190,4 +200,28 @@ impl Devnet {
             Err(_) => Err(DevnetError::Directory("the JSON-RPC server panicked")),
         }
     }
+}
+
+async fn start_sequencer(
+    config: &DevnetConfig,
+    world: &World,
+    chain: Arc<dyn MainChain>,
+    key: VerificationKey,
+    srs: Srs,
+) -> Result<SequencerHandle, DevnetError> {
+    let operator = development_wallet(OPERATOR);
+    let owner = Address(operator.address().into_array());
+    let fee_key = people::operator()?.account_key();
+    let data_dir = config.dir.join("sequencer");
+    let mut settings = Config::new(data_dir, world.contract, fee_key, owner);
+    settings.listen = config.grpc;
+    settings.metrics_listen = config.metrics;
+    settings.wallet = Some(Wallet::new(operator));
+    settings.fee_min = config.fee_min;
+    settings.batch_age_ms_max = config.batch_age_ms_max;
+    settings.poll_ms = POLL_MS;
+    settings.operator_calls = true;
+    settings.allow_development = true;
+    let started = Sequencer::start(settings, chain, key, srs).await;
+    started.map_err(|error| DevnetError::Sequencer(error.to_string()))
 }

@@ -5,7 +5,9 @@
 
 pub mod command;
 pub mod contract;
+pub mod demo;
 pub mod deployment;
+pub mod devnet;
 pub mod keys;
 pub mod progress;
 pub mod sequencer;

@@ -1,7 +1,7 @@
 //! The `kerros` command.
 
 use clap::Parser;
-use kerros_client::command::Cli;
+use kerros_client::command::{Cli, Failure};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -16,12 +16,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let as_json = cli.json;
     let done = runtime.block_on(cli.run());
     // Whatever still runs in the background has been told to stop; nobody waits for it.
     runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            if let Failure::DoesNotHold(said) = &failure {
+                said.print(as_json);
+            }
             eprintln!("kerros: {failure}");
             ExitCode::from(failure.exit_code())
         }

@@ -35,6 +35,18 @@ pub enum Failure {
     /// The wallet.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    /// The devnet.
+    #[error(transparent)]
+    Devnet(#[from] crate::devnet::DevnetError),
+    /// The demo did not reach its end.
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
+    /// The demo reached its end, and something does not hold.
+    #[error("the demo's result does not hold")]
+    DoesNotHold(Box<super::Said>),
+    /// A bug of ours.
+    #[error("{0}")]
+    Bug(&'static str),
     /// Keys could not be made or found.
     #[error(transparent)]
     Keys(#[from] crate::keys::KeysError),
@@ -82,7 +94,13 @@ impl Failure {
                 _ => FAILED,
             },
             Self::Wallet(_) => WALLET,
-            Self::Sequencer(_) | Self::Contract(_) | Self::Keys(_) => FAILED,
+            Self::DoesNotHold(_) | Self::Demo(crate::demo::DemoError::Audit(_)) => DOES_NOT_HOLD,
+            Self::Sequencer(_)
+            | Self::Contract(_)
+            | Self::Keys(_)
+            | Self::Devnet(_)
+            | Self::Demo(_)
+            | Self::Bug(_) => FAILED,
         }
     }
 }

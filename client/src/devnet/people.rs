@@ -27,6 +27,12 @@ pub struct Person {
     pub wallet: Wallet,
 }
 
+/// The operator's wallet; its layer-2 key is that of the fee accounts.
+pub(super) fn operator() -> Result<Wallet, WalletError> {
+    let layer2 = *blake3::hash(b"kerros.development.operator").as_bytes();
+    Wallet::from_bytes(layer2, &development_wallet(OPERATOR).to_bytes().0)
+}
+
 /// Person number `i`, below [`PERSONS_MAX`].
 pub fn person(i: u32) -> Result<Person, WalletError> {
     let seed = [b"kerros.development.layer2".as_slice(), &i.to_be_bytes()].concat();
