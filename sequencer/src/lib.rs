@@ -1,2 +1,20 @@
-//! Placeholder.
+//! The sequencer: orders, executes, acknowledges, seals, takes proofs, settles.
+//!
+//! A batch's life is `Open → Sealed → Proved → Verified → Posted → Final`. Core logic (`execution`,
+//! `sealing`, `jobs`) is pure; `ordering` is the single writer around it. Architecture invariant:
+//! this crate knows neither circuits nor prover.
+
+pub mod admission;
+pub mod api;
+pub mod execution;
+pub mod jobs;
+pub mod journal;
+pub mod lifecycle;
+pub mod limits;
 pub mod main_chain;
+pub mod mempool;
+pub mod metrics;
+pub mod ordering;
+pub mod proving;
+pub mod sealing;
+pub mod verification;

@@ -1,0 +1,15 @@
+//! The gRPC services: bytes in, bytes out, typed refusals. No rules here.
+
+mod convert;
+mod listener;
+mod prover;
+mod refusal;
+mod sequencer;
+mod server;
+mod watch;
+
+pub use listener::{BoundedIncoming, Connection};
+pub use prover::ProverApi;
+pub use refusal::Refusal;
+pub use sequencer::SequencerApi;
+pub use server::{ServeError, Services, bind, serve};

@@ -1,0 +1,353 @@
+//! `kerros.v1.SequencerService`.
+
+use super::convert;
+use super::refusal::Refusal;
+use super::watch;
+use crate::admission::{Admission, Queued, SubmitError};
+use crate::execution::Place;
+use crate::journal::Journal;
+use crate::lifecycle::Lifecycle;
+use crate::limits::{LONG_CALLS_MAX, PAGE_MAX, STREAM_WINDOW_MAX, UNSETTLED_BATCHES_MAX};
+use crate::ordering::Shared;
+use kerros_protocol::account::Address;
+use kerros_protocol::batch::SealedBatch;
+use kerros_protocol::encoding::fr_to_be;
+use kerros_protocol::proto::sequencer_service_server::SequencerService;
+use kerros_protocol::proto::*;
+use kerros_protocol::transaction::TransactionId;
+use kerros_protocol::verification_key::VerificationKey;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+/// What is told about the deployment.
+#[derive(Clone)]
+pub struct Deployment {
+    /// Main chain.
+    pub chain_id: u64,
+    /// Contract.
+    pub contract: Address,
+    /// Domain of signatures and proofs.
+    pub domain: ark_bn254::Fr,
+    /// Key.
+    pub key: VerificationKey,
+    /// Credited with entry fees.
+    pub beneficiary: Address,
+}
+
+/// The service.
+#[derive(Clone)]
+pub struct SequencerApi {
+    /// Told to everybody.
+    pub deployment: Arc<Deployment>,
+    /// The door to the writer.
+    pub admission: Admission,
+    /// Executed state.
+    pub shared: Shared,
+    /// States of batches.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Disk.
+    pub journal: Arc<Journal>,
+    /// Why settlement has stopped for good, if it has.
+    pub halted: Arc<Mutex<Option<String>>>,
+    /// Whether SealBatch and GrowLedger are answered.
+    pub operator_calls: bool,
+    /// Places for long calls.
+    pub seats: Arc<Semaphore>,
+}
+
+impl SequencerApi {
+    /// Places for long calls.
+    pub fn seats() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(LONG_CALLS_MAX))
+    }
+    /// Accepting more than can be settled helps nobody.
+    fn check_unsettled(&self) -> Result<(), SubmitError> {
+        let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
+        if waiting >= max { Err(SubmitError::Overloaded { waiting, max }) } else { Ok(()) }
+    }
+    fn operator_only(&self) -> Result<(), Refusal> {
+        let message = "operator calls are not enabled on this sequencer";
+        let refusal = || Refusal::new(Code::PermissionDenied, "OPERATOR_ONLY", message);
+        if self.operator_calls { Ok(()) } else { Err(refusal()) }
+    }
+    fn no_batch(number: u64) -> Refusal {
+        Refusal::new(Code::NotFound, "BATCH_NOT_FOUND", format!("no batch {number}"))
+    }
+}
+
+/// A refused long call.
+pub(super) fn busy(_: impl std::error::Error) -> Refusal {
+    let message = format!("{LONG_CALLS_MAX} long calls are open");
+    Refusal::new(Code::ResourceExhausted, "OVERLOADED", message).transient()
+}
+
+fn page(size: u32) -> usize {
+    let size = if size == 0 { PAGE_MAX } else { size.min(PAGE_MAX) };
+    size as usize
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl SequencerService for SequencerApi {
+    async fn get_info(&self, _: Request<GetInfoRequest>) -> Answer<GetInfoResponse> {
+        let deployment = &self.deployment;
+        let view = self.shared.view();
+        let unsettled = self.lifecycle.unsettled() as u64;
+        let final_batch = self.lifecycle.last_final();
+        let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let execution = self.shared.execution();
+        let policy = execution.policy();
+        Ok(Response::new(GetInfoResponse {
+            chain_id: deployment.chain_id,
+            contract: deployment.contract.0.to_vec(),
+            domain: fr_to_be(&deployment.domain).to_vec(),
+            vk_hash: deployment.key.hash().to_vec(),
+            shape: Some(convert::shape(&policy.shape)),
+            k: execution.ledger().k().into(),
+            k_max: policy.k_max.into(),
+            accounts: execution.allocated().into(),
+            open_batch: execution.head().number,
+            open_counts: Some(convert::sections(execution.counts())),
+            unsettled_batches: unsettled,
+            final_batch,
+            queue_next: execution.queue_next(),
+            queue_final: view.queue_final,
+            backlog: self.admission.waiting() as u64,
+            fee_min: policy.fee_min,
+            beneficiary: deployment.beneficiary.0.to_vec(),
+            settlement_halted: halted.unwrap_or_default(),
+            verification_key: deployment.key.encode(),
+            queue_seen: view.queue_seen,
+        }))
+    }
+
+    async fn open_account(
+        &self,
+        request: Request<OpenAccountRequest>,
+    ) -> Answer<OpenAccountResponse> {
+        let request = request.into_inner();
+        let asset = convert::asset("asset", request.asset)?;
+        let owner = convert::address("owner", &request.owner)?;
+        let key = convert::key("key", &request.key)?;
+        self.check_unsettled().map_err(Refusal::from)?;
+        let opened = self.admission.open(asset, owner, key).await.map_err(Refusal::from)?;
+        Ok(Response::new(OpenAccountResponse {
+            index: opened.index.get(),
+            batch_number: opened.batch,
+            opened: opened.opened,
+        }))
+    }
+
+    async fn submit_transaction(
+        &self,
+        request: Request<SubmitTransactionRequest>,
+    ) -> Answer<SubmitTransactionResponse> {
+        self.check_unsettled().map_err(Refusal::from)?;
+        let bytes = request.into_inner().transaction;
+        let receipt = self.admission.submit(bytes).await.map_err(Refusal::from)?;
+        let receipt = Some(convert::acknowledged(&receipt));
+        Ok(Response::new(SubmitTransactionResponse { receipt }))
+    }
+
+    type SubmitTransactionsStream = ReceiverStream<Result<SubmitTransactionsResponse, Status>>;
+
+    async fn submit_transactions(
+        &self,
+        request: Request<Streaming<SubmitTransactionsRequest>>,
+    ) -> Answer<Self::SubmitTransactionsStream> {
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
+        let mut requests = request.into_inner();
+        // Three stages, each bounded: signatures are checked side by side, the writer gets the
+        // transactions in the order of the stream, answers leave in that order.
+        let (checking, mut checked) = mpsc::channel(STREAM_WINDOW_MAX);
+        let (ordering, mut ordered) =
+            mpsc::channel::<Result<Queued, SubmitError>>(STREAM_WINDOW_MAX);
+        let (send, answers) = mpsc::channel(1);
+        let api = self.clone();
+        let broken = send.clone();
+        tokio::spawn(async move {
+            loop {
+                let request = tokio::select! {
+                    () = broken.closed() => return,
+                    request = requests.next() => request,
+                };
+                let admitted = match request {
+                    None => return,
+                    Some(Err(status)) => {
+                        let _ = broken.send(Err(status)).await;
+                        return;
+                    }
+                    Some(Ok(request)) => match api.check_unsettled() {
+                        Ok(()) => api.admission.admit(request.transaction).await,
+                        Err(error) => Err(error),
+                    },
+                };
+                if checking.send(admitted).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let admission = self.admission.clone();
+        tokio::spawn(async move {
+            while let Some(admitted) = checked.recv().await {
+                let queued = match admitted {
+                    Ok(admitted) => admission.enqueue(admitted).await,
+                    Err(error) => Err(error),
+                };
+                if ordering.send(queued).await.is_err() {
+                    return;
+                }
+            }
+        });
+        tokio::spawn(async move {
+            let _seat = seat;
+            let mut sequence = 0;
+            while let Some(queued) = ordered.recv().await {
+                let result = match queued {
+                    Ok(queued) => queued.answer().await,
+                    Err(error) => Err(error),
+                };
+                use submit_transactions_response::Result as Outcome;
+                let result = match result {
+                    Ok(receipt) => Outcome::Receipt(convert::acknowledged(&receipt)),
+                    Err(error) => Outcome::Rejection(Refusal::from(error).detail()),
+                };
+                let answer = SubmitTransactionsResponse { sequence, result: Some(result) };
+                if send.send(Ok(answer)).await.is_err() {
+                    return;
+                }
+                sequence += 1;
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(answers)))
+    }
+
+    async fn get_account(&self, request: Request<GetAccountRequest>) -> Answer<GetAccountResponse> {
+        let missing = || Refusal::new(Code::NotFound, "ACCOUNT_NOT_FOUND", "no such account");
+        let by = request.into_inner().by;
+        let by = by.ok_or_else(|| Refusal::argument("by", "is missing"))?;
+        let execution = self.shared.execution();
+        let index = match by {
+            get_account_request::By::Index(index) => convert::index("index", index)?,
+            get_account_request::By::Triple(triple) => {
+                let key = convert::key("key", &triple.key)?;
+                let asset = convert::asset("asset", triple.asset)?;
+                let owner = convert::address("owner", &triple.owner)?;
+                execution.find(key, asset.get(), owner).ok_or_else(missing)?
+            }
+        };
+        let account = execution.ledger().get(index);
+        if account.is_empty() {
+            return Err(missing().into());
+        }
+        let account = Some(convert::account(index, &account));
+        Ok(Response::new(GetAccountResponse { account }))
+    }
+
+    async fn list_accounts(
+        &self,
+        request: Request<ListAccountsRequest>,
+    ) -> Answer<ListAccountsResponse> {
+        let request = request.into_inner();
+        let key = convert::key("key", &request.key)?;
+        let size = page(request.page_size);
+        let execution = self.shared.execution();
+        let mut indices = execution.accounts_of(key);
+        indices.retain(|index| index.get() > request.after_index);
+        let more = indices.len() > size;
+        indices.truncate(size);
+        let next = indices.last().filter(|_| more).map_or(0, |index| index.get());
+        let ledger = execution.ledger();
+        let accounts =
+            indices.iter().map(|index| convert::account(*index, &ledger.get(*index))).collect();
+        Ok(Response::new(ListAccountsResponse { accounts, next_after_index: next }))
+    }
+
+    async fn get_transaction(
+        &self,
+        request: Request<GetTransactionRequest>,
+    ) -> Answer<GetTransactionResponse> {
+        let id = request.into_inner().transaction_id;
+        let id = TransactionId(convert::bytes("transaction_id", &id)?);
+        let missing =
+            || Refusal::new(Code::NotFound, "TRANSACTION_NOT_FOUND", "no such transaction");
+        let found = self.journal.transaction(&id).map_err(Refusal::internal)?;
+        let found = found.ok_or_else(missing)?;
+        let batch = self.lifecycle.record(found.batch).map_err(Refusal::internal)?;
+        let place = Place { batch: found.batch, order: found.order };
+        Ok(Response::new(GetTransactionResponse {
+            receipt: Some(convert::receipt(&id, place)),
+            state: batch.map_or(BatchState::Open.into(), |record| record.state),
+            transaction: found.bytes,
+        }))
+    }
+
+    async fn get_batch(&self, request: Request<GetBatchRequest>) -> Answer<GetBatchResponse> {
+        let GetBatchRequest { number, with_data } = request.into_inner();
+        let record = self.lifecycle.record(number).map_err(Refusal::internal)?;
+        let batch = match record {
+            Some(record) if with_data => {
+                let sealed = self.journal.sealed(number).map_err(Refusal::internal)?;
+                let sealed = sealed.ok_or_else(|| Self::no_batch(number))?;
+                let sealed = SealedBatch::decode(&sealed, &self.deployment.key.shape);
+                let data = sealed.map_err(Refusal::internal)?.data.encode();
+                Batch { data, ..convert::batch_with_proof(record) }
+            }
+            Some(record) => convert::batch(record),
+            None => {
+                let open = convert::open_batch(&self.shared);
+                if open.number != number {
+                    return Err(Self::no_batch(number).into());
+                }
+                open
+            }
+        };
+        Ok(Response::new(GetBatchResponse { batch: Some(batch) }))
+    }
+
+    async fn list_batches(
+        &self,
+        request: Request<ListBatchesRequest>,
+    ) -> Answer<ListBatchesResponse> {
+        let ListBatchesRequest { page_size, before_number } = request.into_inner();
+        let above = self.lifecycle.open() + 1;
+        let start = if before_number == 0 { above } else { before_number.min(above) };
+        let mut batches = Vec::new();
+        let mut next = start;
+        for number in (1..start).rev().take(page(page_size)) {
+            let batch = watch::view(&self.lifecycle, &self.shared, number);
+            batches.extend(batch.map_err(Refusal::internal)?);
+            next = number;
+        }
+        let next_before_number = if next > 1 { next } else { 0 };
+        Ok(Response::new(ListBatchesResponse { batches, next_before_number }))
+    }
+
+    type WatchBatchesStream = ReceiverStream<Result<WatchBatchesResponse, Status>>;
+
+    async fn watch_batches(
+        &self,
+        request: Request<WatchBatchesRequest>,
+    ) -> Answer<Self::WatchBatchesStream> {
+        let from = request.into_inner().from_number;
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
+        let (lifecycle, shared) = (Arc::clone(&self.lifecycle), self.shared.clone());
+        Ok(Response::new(watch::watch_batches(lifecycle, shared, from, seat)))
+    }
+
+    async fn seal_batch(&self, _: Request<SealBatchRequest>) -> Answer<SealBatchResponse> {
+        self.operator_only()?;
+        let number = self.admission.seal().await.map_err(Refusal::from)?;
+        Ok(Response::new(SealBatchResponse { number }))
+    }
+
+    async fn grow_ledger(&self, _: Request<GrowLedgerRequest>) -> Answer<GrowLedgerResponse> {
+        self.operator_only()?;
+        let k = self.admission.grow().await.map_err(Refusal::from)?;
+        Ok(Response::new(GrowLedgerResponse { k: k.into() }))
+    }
+}

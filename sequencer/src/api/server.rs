@@ -1,0 +1,96 @@
+//! Serving: bounded connections and messages, health, reflection, graceful end.
+
+use super::listener::BoundedIncoming;
+use super::prover::ProverApi;
+use super::sequencer::SequencerApi;
+use crate::limits::{
+    ANSWER_BYTES_MAX, CALL_MS_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, KEEPALIVE_MS,
+    PROVER_REQUEST_BYTES_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
+};
+use kerros_protocol::proto::FILE_DESCRIPTOR_SET;
+use kerros_protocol::proto::prover_service_server::ProverServiceServer;
+use kerros_protocol::proto::sequencer_service_server::SequencerServiceServer;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+
+/// Why serving ended.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("listening on {address}: {source}")]
+    Bind {
+        /// Address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// HTTP/2.
+    #[error("serving: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// Our own descriptors.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// Which services a listener offers.
+#[derive(Clone, Default)]
+pub struct Services {
+    /// For wallets.
+    pub sequencer: Option<SequencerApi>,
+    /// For provers.
+    pub prover: Option<ProverApi>,
+}
+
+/// Listens; port 0 takes a free one.
+pub async fn bind(address: SocketAddr) -> Result<BoundedIncoming, ServeError> {
+    let refuse = |source| ServeError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refuse)?;
+    BoundedIncoming::new(listener, CONNECTIONS_MAX).map_err(refuse)
+}
+
+/// Serves until `stop` resolves and open calls have ended.
+pub async fn serve(
+    incoming: BoundedIncoming,
+    services: Services,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let sequencer = services.sequencer.map(|api| {
+        SequencerServiceServer::new(api)
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(ANSWER_BYTES_MAX)
+    });
+    let prover = services.prover.map(|api| {
+        ProverServiceServer::new(api)
+            .max_decoding_message_size(PROVER_REQUEST_BYTES_MAX)
+            .max_encoding_message_size(ANSWER_BYTES_MAX)
+    });
+    if sequencer.is_some() {
+        reporter.set_serving::<SequencerServiceServer<SequencerApi>>().await;
+    }
+    if prover.is_some() {
+        reporter.set_serving::<ProverServiceServer<ProverApi>>().await;
+    }
+    let keepalive = Duration::from_millis(KEEPALIVE_MS);
+    Server::builder()
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_keepalive_interval(Some(keepalive))
+        .http2_keepalive_timeout(Some(keepalive))
+        .timeout(Duration::from_millis(CALL_MS_MAX))
+        .add_service(health)
+        .add_service(reflection)
+        .add_optional_service(sequencer)
+        .add_optional_service(prover)
+        .serve_with_incoming_shutdown(incoming, stop)
+        .await?;
+    Ok(())
+}

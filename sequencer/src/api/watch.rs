@@ -1,0 +1,123 @@
+//! Streams of batches: states for watchers, bytes for replicas.
+//!
+//! Each stream is a task that reads from disk and memory at its reader's pace; nothing is queued for
+//! slow readers.
+
+use super::convert;
+use super::refusal::Refusal;
+use crate::journal::{Journal, JournalError};
+use crate::lifecycle::Lifecycle;
+use crate::ordering::Shared;
+use kerros_protocol::proto::{
+    Batch, BatchState, FollowBatchesResponse, WatchBatchesResponse,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+type Answers<T> = ReceiverStream<Result<T, Status>>;
+
+/// Sends every batch from `from` on, and again on every change of state.
+pub fn watch_batches(
+    lifecycle: Arc<Lifecycle>,
+    shared: Shared,
+    from: u64,
+    seat: OwnedSemaphorePermit,
+) -> Answers<WatchBatchesResponse> {
+    let (send, answers) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _seat = seat;
+        let mut revision = lifecycle.watch();
+        // First number that was never sent as final, and what was sent of those above.
+        let mut next = if from == 0 { lifecycle.open() } else { from };
+        let mut sent: BTreeMap<u64, i32> = BTreeMap::new();
+        loop {
+            revision.mark_unchanged();
+            let open = lifecycle.open();
+            let mut number = next;
+            while number <= open {
+                let batch = match view(&lifecycle, &shared, number) {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => break,
+                    Err(error) => {
+                        let _ = send.send(Err(Refusal::internal(error).into())).await;
+                        return;
+                    }
+                };
+                let state = batch.state;
+                if sent.get(&number) != Some(&state) {
+                    let answer = WatchBatchesResponse { batch: Some(batch) };
+                    if send.send(Ok(answer)).await.is_err() {
+                        return;
+                    }
+                    sent.insert(number, state);
+                }
+                if number == next && state == i32::from(BatchState::Final) {
+                    sent.remove(&number);
+                    next += 1;
+                }
+                number += 1;
+            }
+            tokio::select! {
+                () = send.closed() => return,
+                changed = revision.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+    ReceiverStream::new(answers)
+}
+
+/// A batch in its present state, the open one included.
+pub fn view(
+    lifecycle: &Lifecycle,
+    shared: &Shared,
+    number: u64,
+) -> Result<Option<Batch>, JournalError> {
+    if let Some(record) = lifecycle.record(number)? {
+        return Ok(Some(convert::batch(record)));
+    }
+    let open = convert::open_batch(shared);
+    Ok((open.number == number).then_some(open))
+}
+
+/// Sends the bytes of every sealed batch from `from` on, and of every new one.
+pub fn follow_batches(
+    lifecycle: Arc<Lifecycle>,
+    journal: Arc<Journal>,
+    from: u64,
+    seat: OwnedSemaphorePermit,
+) -> Answers<FollowBatchesResponse> {
+    let (send, answers) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _seat = seat;
+        let mut revision = lifecycle.watch();
+        let mut number = from;
+        loop {
+            revision.mark_unchanged();
+            while number < lifecycle.open() {
+                let (reader, wanted) = (Arc::clone(&journal), number);
+                let read = tokio::task::spawn_blocking(move || reader.sealed(wanted)).await;
+                let answer = match read {
+                    Ok(Ok(Some(sealed_batch))) => {
+                        Ok(FollowBatchesResponse { batch_number: number, sealed_batch })
+                    }
+                    Ok(Ok(None)) => Err(Refusal::internal("a sealed batch is missing").into()),
+                    Ok(Err(error)) => Err(Refusal::internal(error).into()),
+                    Err(_) => return,
+                };
+                let over = answer.is_err();
+                if send.send(answer).await.is_err() || over {
+                    return;
+                }
+                number += 1;
+            }
+            tokio::select! {
+                () = send.closed() => return,
+                changed = revision.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+    ReceiverStream::new(answers)
+}

@@ -1,0 +1,673 @@
+//! The ledger in memory and the open batch: what fits, what it does, and what a seal makes of it.
+//!
+//! Pure: no I/O, no clock. Every change is an [`Operation`]; applying the same operations to the
+//! same start gives the same state, live and after a restart. Balances move in
+//! `kerros_protocol::transition` only. A method that answers [`Placed::Full`] has changed nothing:
+//! the caller seals and asks again. Used by the single writer alone (`ordering`).
+
+use crate::journal::{Head, Operation};
+use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
+use kerros_protocol::batch::{
+    Authorisation, BatchData, CollectRecord, DepositRecord, ExitRecord, OpenRecord, Shape,
+    TransferRecord,
+};
+use kerros_protocol::commitment::Commitments;
+use kerros_protocol::eddsa::SignatureError;
+use kerros_protocol::ledger::Ledger;
+use kerros_protocol::rejection::Rejection;
+use kerros_protocol::transaction::{SignedTransaction, Transaction};
+use kerros_protocol::transition;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// What the operator decided once for all batches.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Capacities of a batch.
+    pub shape: Shape,
+    /// Exponent of the greatest ledger.
+    pub k_max: u8,
+    /// Transfers and signed exits at which a batch is sealed, at most T + E.
+    pub transactions_max: u32,
+    /// Least fee of a transaction, in asset units.
+    pub fee_min: u64,
+    /// Key of the operator's fee accounts.
+    pub fee_key: AccountKey,
+    /// Owner of the operator's fee accounts.
+    pub fee_owner: Address,
+    /// Share of the ledger in percent, 1 to 100; once more is allocated, the next batch grows.
+    pub grow_at_percent: u8,
+}
+
+/// Which room is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// Section O.
+    Opens,
+    /// Section D.
+    Deposits,
+    /// Section T.
+    Transfers,
+    /// Section E.
+    Exits,
+    /// Section F: one more fee asset.
+    Collects,
+    /// The configured number of transactions.
+    Transactions,
+    /// No free index below n; the next batch grows.
+    Ledger,
+}
+
+/// Whether something found a place in the open batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed<T> {
+    /// Yes.
+    Done(T),
+    /// Not before a seal.
+    Full(Full),
+}
+
+/// A place in the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The batch.
+    pub batch: u64,
+    /// t among its transfers and signed exits.
+    pub order: u16,
+}
+
+/// Why a signed transaction is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TransactionError {
+    /// By the rules.
+    #[error(transparent)]
+    Rule(#[from] Rejection),
+    /// Below the operator's minimum.
+    #[error("fee {have}, at least {need}")]
+    FeeTooLow {
+        /// Offered, in asset units.
+        have: u128,
+        /// Asked.
+        need: u64,
+    },
+    /// Nobody could collect the fee: this shape collects none, or no account can be opened.
+    #[error("no account can collect fees in asset {asset}")]
+    FeeNotCollectable {
+        /// The asset.
+        asset: u16,
+    },
+    /// Not even an empty batch has room: the shape has no place for such a transaction.
+    #[error("no batch has room for this: {full:?}")]
+    NoRoom {
+        /// What is always used up.
+        full: Full,
+    },
+}
+
+/// Why an account cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// The asset is not registered on the main chain (at the confirmation depth).
+    #[error("asset {have} is not registered, the last one is {last}")]
+    AssetUnknown {
+        /// Asked for.
+        have: u16,
+        /// Last registered.
+        last: u16,
+    },
+    /// Owners are not zero.
+    #[error("the owner is the zero address")]
+    OwnerZero,
+    /// What is left is kept for deposits.
+    #[error("the ledger is full: {free} free places, {reserved} kept for deposits")]
+    LedgerFull {
+        /// Free indices up to the greatest ledger.
+        free: u64,
+        /// Kept for deposits.
+        reserved: u64,
+    },
+}
+
+/// A queue entry of the main chain, as far as a batch needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueEntry {
+    /// Pays into the account of this triple.
+    Deposit {
+        /// Asset units.
+        amount: u64,
+        /// Asset.
+        asset: AssetId,
+        /// Key.
+        key: AccountKey,
+        /// Owner.
+        owner: Address,
+    },
+    /// Takes everything out of an account, if the requester owns it.
+    ForcedExit {
+        /// The account.
+        from: AccountIndex,
+        /// Who asked.
+        requester: Address,
+    },
+}
+
+/// A bug or a main chain that broke its word: the operator has to look.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ExecutionError {
+    /// The rules refuse what the contract promised to be provable.
+    #[error("queue entry {entry}: {rejection}")]
+    Queue {
+        /// Number in the queue.
+        entry: u64,
+        /// The rule.
+        rejection: Rejection,
+    },
+    /// A queue entry finds no free index in the greatest ledger, against the contract's promise.
+    #[error("queue entry {entry}: the ledger is full")]
+    QueueLedgerFull {
+        /// Number in the queue.
+        entry: u64,
+    },
+    /// Entries do not come in order.
+    #[error("queue entry {have}, expected {need}")]
+    QueueOrder {
+        /// Given.
+        have: u64,
+        /// Expected.
+        need: u64,
+    },
+    /// Replaying the journal meets a refusal.
+    #[error("operation {sequence} of the open batch: {rejection}")]
+    Replay {
+        /// Number in the batch.
+        sequence: usize,
+        /// The rule.
+        rejection: Rejection,
+    },
+    /// Fees or forced exits cannot be applied at the seal.
+    #[error("sealing: {0}")]
+    Seal(Rejection),
+    /// Collected fees exceed 2^64: the supply bound is broken.
+    #[error("sealing: fees of asset {asset} exceed a balance")]
+    FeesOverflow {
+        /// The asset.
+        asset: u16,
+    },
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).expect("sections are uint16 and ledgers at most 2^28")
+}
+
+/// The batch under construction.
+#[derive(Debug, Clone)]
+struct OpenBatch {
+    head: Head,
+    data: BatchData,
+    transfers: Vec<Authorisation>,
+    exits: Vec<Authorisation>,
+    forced: Vec<(AccountIndex, Address)>,
+    fees: BTreeMap<u16, u128>,
+    before: BTreeMap<AccountIndex, Account>,
+    operations: u32,
+}
+
+impl OpenBatch {
+    fn new(head: Head) -> Self {
+        Self {
+            head,
+            data: BatchData::default(),
+            transfers: Vec::new(),
+            exits: Vec::new(),
+            forced: Vec::new(),
+            fees: BTreeMap::new(),
+            before: BTreeMap::new(),
+            operations: 0,
+        }
+    }
+    fn order(&self) -> u32 {
+        small(self.transfers.len() + self.exits.len())
+    }
+    fn queue_next(&self) -> u64 {
+        self.head.first + (self.data.deposits.len() + self.forced.len()) as u64
+    }
+}
+
+/// What sealing needs besides the commitments after the batch.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// Where the batch started.
+    pub head: Head,
+    /// Its records.
+    pub data: BatchData,
+    /// For every transfer.
+    pub transfers: Vec<Authorisation>,
+    /// For every exit.
+    pub exits: Vec<Option<Authorisation>>,
+    /// First queue entry not consumed.
+    pub end: u64,
+    /// Word deltas by account position, for the commitments.
+    pub changes: Vec<(usize, [ark_bn254::Fr; 3])>,
+    /// Accounts touched, after the batch.
+    pub accounts: Vec<(AccountIndex, Account)>,
+}
+
+type Triple = ([u8; 32], u16, Address);
+
+/// State: ledger, names of accounts, open batch.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    policy: Policy,
+    ledger: Ledger,
+    triples: BTreeMap<Triple, AccountIndex>,
+    open: OpenBatch,
+}
+
+impl Execution {
+    /// The state after the last sealed batch, with an empty open batch.
+    pub fn new(policy: Policy, head: Head, accounts: &[(AccountIndex, Account)]) -> Self {
+        let mut ledger = Ledger::new(head.k);
+        let mut triples = BTreeMap::new();
+        for (index, account) in accounts {
+            ledger.set(*index, *account);
+            let key = kerros_protocol::encoding::fr_to_be(&account.key);
+            // Equal triples under several indices come from forks of history only: keep the first.
+            triples.entry((key, account.asset, account.owner)).or_insert(*index);
+        }
+        Self { policy, ledger, triples, open: OpenBatch::new(head) }
+    }
+    /// Applies the journal's operations of the open batch.
+    pub fn replay(&mut self, operations: Vec<Operation>) -> Result<(), ExecutionError> {
+        for (sequence, operation) in operations.into_iter().enumerate() {
+            let refuse = |rejection| ExecutionError::Replay { sequence, rejection };
+            self.apply(&operation, Ok(())).map_err(refuse)?;
+        }
+        Ok(())
+    }
+
+    /// The ledger as executed so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+    /// The operator's decisions.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+    /// Where the open batch starts.
+    pub fn head(&self) -> &Head {
+        &self.open.head
+    }
+    /// Records of the open batch so far; forced exits count, collects are those of a seal now.
+    pub fn counts(&self) -> [u32; 5] {
+        let [o, d, t, e, _] = self.open.data.counts().map(small);
+        [o, d, t, e + small(self.open.forced.len()), small(self.open.fees.len())]
+    }
+    /// Operations of the open batch.
+    pub fn operations(&self) -> u32 {
+        self.open.operations
+    }
+    /// First queue entry that no batch contains.
+    pub fn queue_next(&self) -> u64 {
+        self.open.queue_next()
+    }
+    /// Accounts that exist; their indices are 1 … this.
+    pub fn allocated(&self) -> u32 {
+        small(self.ledger.accounts().len()).saturating_sub(1)
+    }
+    /// Whether the open batch opens this account.
+    pub fn opened_here(&self, index: AccountIndex) -> bool {
+        self.open.data.opens.iter().any(|record| record.index == index)
+    }
+    /// The account of a triple.
+    pub fn find(&self, key: AccountKey, asset: u16, owner: Address) -> Option<AccountIndex> {
+        self.triples.get(&(key.to_be(), asset, owner)).copied()
+    }
+    /// Accounts of a key, ascending by index.
+    pub fn accounts_of(&self, key: AccountKey) -> Vec<AccountIndex> {
+        let from = (key.to_be(), 0, Address::ZERO);
+        let to = (key.to_be(), u16::MAX, Address([0xff; 20]));
+        let mut indices: Vec<_> = self.triples.range(from..=to).map(|(_, index)| *index).collect();
+        indices.sort_unstable();
+        indices
+    }
+    /// Whether the batch opened after this one has to double the ledger.
+    pub fn wants_growth(&self) -> bool {
+        let (size, allocated) = (u64::from(self.ledger.size()), u64::from(self.allocated()));
+        let due = self.open.head.grow_next
+            || allocated + 1 >= size
+            || allocated * 100 > size * u64::from(self.policy.grow_at_percent);
+        due && self.ledger.k() < self.policy.k_max
+    }
+    /// Whether the batch has reached its number of transactions, or a section that every batch
+    /// fills has no place left.
+    pub fn is_full(&self) -> bool {
+        let order = self.open.order();
+        order >= self.policy.transactions_max
+            || (self.policy.shape.transfers > 0
+                && self.open.data.transfers.len() >= self.policy.shape.transfers as usize)
+    }
+
+    fn free_index(&self) -> Option<AccountIndex> {
+        let next = self.allocated() + 1;
+        if next >= self.ledger.size() { None } else { AccountIndex::new(next).ok() }
+    }
+    fn exits_used(&self) -> usize {
+        self.open.data.exits.len() + self.open.forced.len()
+    }
+    fn room_to_open(&self) -> Result<AccountIndex, Full> {
+        if self.open.data.opens.len() >= self.policy.shape.opens as usize {
+            return Err(Full::Opens);
+        }
+        self.free_index().ok_or(Full::Ledger)
+    }
+    fn room_for(&self, transaction: &Transaction) -> Result<(), Full> {
+        if self.open.order() >= self.policy.transactions_max {
+            return Err(Full::Transactions);
+        }
+        let shape = &self.policy.shape;
+        match transaction {
+            Transaction::Transfer(_)
+                if self.open.data.transfers.len() >= shape.transfers as usize =>
+            {
+                Err(Full::Transfers)
+            }
+            Transaction::Exit(_) if self.exits_used() >= shape.exits as usize => Err(Full::Exits),
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies one operation completely, or refuses it and changes nothing.
+    fn apply(
+        &mut self,
+        operation: &Operation,
+        verified: Result<(), SignatureError>,
+    ) -> Result<(), Rejection> {
+        match operation {
+            Operation::Open(record) => {
+                let before = [(record.index, self.ledger_get(record.index))];
+                transition::open(&mut self.ledger, record)?;
+                let triple = (record.key.to_be(), record.asset.get(), record.owner);
+                self.triples.insert(triple, record.index);
+                self.open.data.opens.push(*record);
+                self.touched(&before);
+            }
+            Operation::Deposit { record, .. } => {
+                let before = [(record.index, self.ledger_get(record.index))];
+                transition::deposit(&mut self.ledger, record)?;
+                self.open.data.deposits.push(*record);
+                self.touched(&before);
+            }
+            Operation::Signed(signed) => {
+                let before = self.accounts_named(&signed.transaction);
+                transition::execute_verified(&mut self.ledger, signed, verified)?;
+                self.record_signed(signed);
+                self.touched(&before);
+            }
+            Operation::ForcedExit { from, requester, .. } => {
+                self.open.forced.push((*from, *requester));
+            }
+        }
+        self.open.operations += 1;
+        Ok(())
+    }
+    fn ledger_get(&self, index: AccountIndex) -> Account {
+        self.ledger.get(index)
+    }
+    fn accounts_named(&self, transaction: &Transaction) -> Vec<(AccountIndex, Account)> {
+        let mut indices = vec![transaction.from()];
+        if let Transaction::Transfer(transfer) = transaction {
+            indices.push(transfer.to);
+        }
+        indices.into_iter().map(|index| (index, self.ledger_get(index))).collect()
+    }
+    fn touched(&mut self, before: &[(AccountIndex, Account)]) {
+        for (index, account) in before {
+            self.open.before.entry(*index).or_insert(*account);
+        }
+    }
+    fn record_signed(&mut self, signed: &SignedTransaction) {
+        let order = u16::try_from(self.open.order()).expect("T + E ≤ 2^16 by the shape");
+        let authorisation =
+            Authorisation { order, public_key: signed.public_key, signature: signed.signature };
+        let fee = signed.transaction.fee();
+        if fee.value() > 0 {
+            let asset = self.ledger.get(signed.transaction.from()).asset;
+            *self.open.fees.entry(asset).or_default() += fee.value();
+        }
+        match &signed.transaction {
+            Transaction::Transfer(t) => {
+                let record = TransferRecord { from: t.from, to: t.to, amount: t.amount, fee };
+                self.open.data.transfers.push(record);
+                self.open.transfers.push(authorisation);
+            }
+            Transaction::Exit(e) => {
+                self.open.data.exits.push(ExitRecord {
+                    from: e.from,
+                    amount: e.amount,
+                    fee,
+                    forced: false,
+                    asset: e.asset.get(),
+                    recipient: e.recipient,
+                });
+                self.open.exits.push(authorisation);
+            }
+        }
+    }
+
+    /// Executes a signed transaction in the next place. Operations done are appended to
+    /// `operations`: the transaction, and the opening of a fee account if it is the first to pay
+    /// a fee in its asset.
+    pub fn submit(
+        &mut self,
+        signed: &SignedTransaction,
+        verified: Result<(), SignatureError>,
+        operations: &mut Vec<Operation>,
+    ) -> Result<Placed<Place>, TransactionError> {
+        let transaction = &signed.transaction;
+        let fee = transaction.fee().value();
+        if fee < u128::from(self.policy.fee_min) {
+            return Err(TransactionError::FeeTooLow { have: fee, need: self.policy.fee_min });
+        }
+        let before = self.accounts_named(transaction);
+        // What a refused transaction would cost is never known to the batch: try it first, and take
+        // it back if there is no room.
+        transition::execute_verified(&mut self.ledger, signed, verified)?;
+        let fits = self.room_for(transaction).and_then(|()| self.room_for_fee(&before[0].1, fee));
+        let opening = match fits {
+            Ok(opening) => opening,
+            Err(full) => {
+                before.iter().rev().for_each(|(index, account)| self.ledger.set(*index, *account));
+                let asset = before[0].1.asset;
+                let hopeless = self.policy.shape.collects == 0
+                    || (full == Full::Ledger && self.ledger.k() >= self.policy.k_max);
+                if fee > 0 && hopeless && matches!(full, Full::Collects | Full::Ledger) {
+                    return Err(TransactionError::FeeNotCollectable { asset });
+                }
+                return Ok(Placed::Full(full));
+            }
+        };
+        self.record_signed(signed);
+        self.touched(&before);
+        self.open.operations += 1;
+        let order = u16::try_from(self.open.order() - 1).expect("T + E ≤ 2^16 by the shape");
+        let place = Place { batch: self.open.head.number, order };
+        operations.push(Operation::Signed(Box::new(*signed)));
+        if let Some(record) = opening {
+            let operation = Operation::Open(record);
+            self.apply(&operation, Ok(())).expect("the index was free and there was room");
+            operations.push(operation);
+        }
+        Ok(Placed::Done(place))
+    }
+    /// The open that a fee in the payer's asset needs, if any.
+    fn room_for_fee(&self, payer: &Account, fee: u128) -> Result<Option<OpenRecord>, Full> {
+        if fee == 0 {
+            return Ok(None);
+        }
+        let fees = &self.open.fees;
+        let known = fees.contains_key(&payer.asset);
+        if !known && fees.len() >= self.policy.shape.collects as usize {
+            return Err(Full::Collects);
+        }
+        let (key, owner) = (self.policy.fee_key, self.policy.fee_owner);
+        if self.find(key, payer.asset, owner).is_some() {
+            return Ok(None);
+        }
+        let index = self.room_to_open()?;
+        let asset = AssetId::new(payer.asset).expect("a payer exists, so its asset is not 0");
+        Ok(Some(OpenRecord { index, asset, owner, key }))
+    }
+
+    /// Opens an account, or gives the index it has; the flag tells which. `last_asset` is the last
+    /// one registered, `reserved` the places kept for deposits.
+    pub fn open_account(
+        &mut self,
+        asset: AssetId,
+        owner: Address,
+        key: AccountKey,
+        last_asset: u16,
+        reserved: u64,
+        operations: &mut Vec<Operation>,
+    ) -> Result<Placed<(AccountIndex, bool)>, OpenError> {
+        if let Some(index) = self.find(key, asset.get(), owner) {
+            return Ok(Placed::Done((index, false)));
+        }
+        if owner.is_zero() {
+            return Err(OpenError::OwnerZero);
+        }
+        if asset.get() > last_asset {
+            return Err(OpenError::AssetUnknown { have: asset.get(), last: last_asset });
+        }
+        let free = ((1u64 << self.policy.k_max) - 1).saturating_sub(self.allocated().into());
+        if free <= reserved {
+            return Err(OpenError::LedgerFull { free, reserved });
+        }
+        let index = match self.room_to_open() {
+            Ok(index) => index,
+            Err(full) => return Ok(Placed::Full(full)),
+        };
+        let operation = Operation::Open(OpenRecord { index, asset, owner, key });
+        self.apply(&operation, Ok(())).expect("the index was free and there was room");
+        operations.push(operation);
+        Ok(Placed::Done((index, true)))
+    }
+
+    /// Takes the next queue entry. Entries the contract accepted can always be taken.
+    pub fn serve(
+        &mut self,
+        entry: u64,
+        content: &QueueEntry,
+        operations: &mut Vec<Operation>,
+    ) -> Result<Placed<()>, ExecutionError> {
+        let need = self.open.queue_next();
+        if entry != need {
+            return Err(ExecutionError::QueueOrder { have: entry, need });
+        }
+        let refuse = |rejection| ExecutionError::Queue { entry, rejection };
+        match content {
+            QueueEntry::Deposit { amount, asset, key, owner } => {
+                if self.open.data.deposits.len() >= self.policy.shape.deposits as usize {
+                    return Ok(Placed::Full(Full::Deposits));
+                }
+                let (amount, asset, key, owner) = (*amount, *asset, *key, *owner);
+                let index = match self.find(key, asset.get(), owner) {
+                    Some(index) => index,
+                    None => match self.room_to_open() {
+                        Ok(index) => {
+                            let open = Operation::Open(OpenRecord { index, asset, owner, key });
+                            self.apply(&open, Ok(())).map_err(refuse)?;
+                            operations.push(open);
+                            index
+                        }
+                        Err(Full::Ledger) if self.ledger.k() >= self.policy.k_max => {
+                            return Err(ExecutionError::QueueLedgerFull { entry });
+                        }
+                        Err(full) => return Ok(Placed::Full(full)),
+                    },
+                };
+                let record = DepositRecord { index, amount, asset, key, owner };
+                let deposit = Operation::Deposit { entry, record };
+                self.apply(&deposit, Ok(())).map_err(refuse)?;
+                operations.push(deposit);
+            }
+            QueueEntry::ForcedExit { from, requester } => {
+                if self.exits_used() >= self.policy.shape.exits as usize {
+                    return Ok(Placed::Full(Full::Exits));
+                }
+                if from.get() >= self.ledger.size() {
+                    let (index, size) = (*from, self.ledger.size());
+                    return Err(refuse(Rejection::IndexBeyondLedger { index, size }));
+                }
+                let exit = Operation::ForcedExit { entry, from: *from, requester: *requester };
+                self.apply(&exit, Ok(())).map_err(refuse)?;
+                operations.push(exit);
+            }
+        }
+        Ok(Placed::Done(()))
+    }
+
+    /// Runs collects and forced exits and hands the batch over. Nothing may be placed until
+    /// [`Execution::begin`]. An error here is fatal: the state is then the journal's, by a restart.
+    pub fn close(&mut self) -> Result<Closing, ExecutionError> {
+        let fees = std::mem::take(&mut self.open.fees);
+        for (asset, fee) in fees {
+            let amount = u64::try_from(fee).map_err(|_| ExecutionError::FeesOverflow { asset })?;
+            let to = self.find(self.policy.fee_key, asset, self.policy.fee_owner);
+            let to = to.expect("a fee is taken only if its account exists");
+            let before = [(to, self.ledger_get(to))];
+            let record = CollectRecord { to, amount };
+            let got = transition::collect(&mut self.ledger, &record).map_err(ExecutionError::Seal)?;
+            assert_eq!(got, asset, "an account never changes its asset");
+            self.open.data.collects.push(record);
+            self.touched(&before);
+        }
+        let mut exits: Vec<_> = std::mem::take(&mut self.open.exits).into_iter().map(Some).collect();
+        let forced = std::mem::take(&mut self.open.forced);
+        let end = self.open.queue_next() + forced.len() as u64;
+        for (from, requester) in forced {
+            let before = [(from, self.ledger_get(from))];
+            let record = transition::forced_exit(&mut self.ledger, from, requester)
+                .map_err(ExecutionError::Seal)?;
+            self.open.data.exits.push(record);
+            exits.push(None);
+            self.touched(&before);
+        }
+        let data = std::mem::take(&mut self.open.data);
+        data.check_capacity(&self.policy.shape).expect("every record was given a place");
+        let mut changes = Vec::with_capacity(self.open.before.len());
+        let mut accounts = Vec::with_capacity(self.open.before.len());
+        for (index, before) in &self.open.before {
+            let after = self.ledger.get(*index);
+            if after == *before {
+                continue;
+            }
+            let (old, new) = (before.words(), after.words());
+            changes.push((index.position(), [0, 1, 2].map(|j| new[j] - old[j])));
+            accounts.push((*index, after));
+        }
+        let head = self.open.head.clone();
+        let transfers = std::mem::take(&mut self.open.transfers);
+        Ok(Closing { head, data, transfers, exits, end, changes, accounts })
+    }
+    /// Starts the next batch. If it grows, the head says so and the ledger is doubled here.
+    pub fn begin(&mut self, head: Head) {
+        if head.before_growth.is_some() && head.k == self.ledger.k() + 1 {
+            self.ledger.grow();
+        }
+        assert_eq!(head.k, self.ledger.k(), "a batch runs in the ledger it starts from");
+        self.open = OpenBatch::new(head);
+    }
+    /// Replaces the open batch's head while it holds nothing: growth, or a wish for growth.
+    pub fn rehead(&mut self, head: Head) {
+        assert!(self.open.operations == 0 || head.number == self.open.head.number);
+        if self.open.operations == 0 {
+            self.begin(head);
+        } else {
+            self.open.head = head;
+        }
+    }
+    /// Commitments the next batch starts from, before any growth.
+    pub fn commitments(&self) -> Commitments {
+        self.open.head.commitments
+    }
+}

@@ -1,0 +1,52 @@
+//! All keys of the sequencer's database, by column family, and how they are encoded.
+//!
+//! Numbers are big-endian, so that iteration is in numeric order.
+
+use kerros_protocol::account::AccountIndex;
+use kerros_protocol::transaction::TransactionId;
+
+/// `"deployment"` and `"head"`.
+pub const META: &str = "meta";
+/// batch number 8 ‖ sequence 4 → an operation of the open batch.
+pub const OPERATIONS: &str = "operations";
+/// index 4 → the account after the last sealed batch.
+pub const ACCOUNTS: &str = "accounts";
+/// batch number 8 → `SealedBatch::encode`.
+pub const SEALED: &str = "sealed";
+/// batch number 8 → a batch's record (state, proof, settlement).
+pub const RECORDS: &str = "records";
+/// transaction id 32 → place and bytes.
+pub const TRANSACTIONS: &str = "transactions";
+/// batch number 8 → the last lease.
+pub const LEASES: &str = "leases";
+/// batch number 8 → the signed main-chain transaction that posts it.
+pub const POSTS: &str = "posts";
+
+/// All column families.
+pub const FAMILIES: [&str; 8] =
+    [META, OPERATIONS, ACCOUNTS, SEALED, RECORDS, TRANSACTIONS, LEASES, POSTS];
+
+/// In [`META`]: what this database belongs to.
+pub const DEPLOYMENT: &[u8] = b"deployment";
+/// In [`META`]: where the open batch starts.
+pub const HEAD: &[u8] = b"head";
+
+/// Key of a batch.
+pub fn batch(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+/// Key of an operation.
+pub fn operation(batch: u64, sequence: u32) -> [u8; 12] {
+    let mut key = [0u8; 12];
+    key[..8].copy_from_slice(&batch.to_be_bytes());
+    key[8..].copy_from_slice(&sequence.to_be_bytes());
+    key
+}
+/// Key of an account.
+pub fn account(index: AccountIndex) -> [u8; 4] {
+    index.get().to_be_bytes()
+}
+/// Key of a transaction.
+pub fn transaction(id: &TransactionId) -> [u8; 32] {
+    id.0
+}

@@ -1,0 +1,306 @@
+//! Values of the database and their encodings.
+//!
+//! What must be exact (operations, heads) is fixed-width; what only grows by fields (batch records,
+//! leases, posts) is a protobuf message of its own, apart from the API's.
+
+use kerros_protocol::account::{AccountIndex, Address};
+use kerros_protocol::batch::{DepositRecord, OpenRecord};
+use kerros_protocol::commitment::Commitments;
+use kerros_protocol::encoding::{DecodeError, Reader};
+use kerros_protocol::proto::BatchState;
+use kerros_protocol::transaction::SignedTransaction;
+
+/// One step of the open batch; replaying all of them in order gives its state again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Opens an account.
+    Open(OpenRecord),
+    /// Credits a deposit, entry `entry` of the queue.
+    Deposit {
+        /// Number in the queue.
+        entry: u64,
+        /// The record.
+        record: DepositRecord,
+    },
+    /// An acknowledged transaction; its signature was verified before.
+    Signed(Box<SignedTransaction>),
+    /// Takes a forced exit from the queue; it runs when the batch is sealed.
+    ForcedExit {
+        /// Number in the queue.
+        entry: u64,
+        /// The account.
+        from: AccountIndex,
+        /// Who asked for it.
+        requester: Address,
+    },
+}
+
+impl Operation {
+    /// kind 1 ‖ fields.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(180);
+        match self {
+            Self::Open(record) => {
+                out.push(1);
+                record.write(&mut out);
+            }
+            Self::Deposit { entry, record } => {
+                out.push(2);
+                out.extend_from_slice(&entry.to_be_bytes());
+                record.write(&mut out);
+            }
+            Self::Signed(signed) => {
+                out.push(3);
+                out.extend_from_slice(&signed.encode());
+            }
+            Self::ForcedExit { entry, from, requester } => {
+                out.push(4);
+                out.extend_from_slice(&entry.to_be_bytes());
+                out.extend_from_slice(&from.get().to_be_bytes());
+                out.extend_from_slice(&requester.0);
+            }
+        }
+        out
+    }
+    /// Reads [`Operation::encode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let operation = match r.take_u8("operation kind")? {
+            1 => Self::Open(OpenRecord::take(&mut r)?),
+            2 => Self::Deposit { entry: r.take_u64("entry")?, record: DepositRecord::take(&mut r)? },
+            3 => return Ok(Self::Signed(Box::new(SignedTransaction::decode(&bytes[1..])?))),
+            4 => Self::ForcedExit {
+                entry: r.take_u64("entry")?,
+                from: AccountIndex::new(r.take_u32("from")?)?,
+                requester: Address(r.take_array("requester")?),
+            },
+            _ => return Err(DecodeError::UnknownFormat { what: "operation" }),
+        };
+        r.finish("operation")?;
+        Ok(operation)
+    }
+}
+
+/// Where the open batch starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Number of the open batch.
+    pub number: u64,
+    /// Exponent of the ledger's size in it.
+    pub k: u8,
+    /// Commitments it starts from (after growth).
+    pub commitments: Commitments,
+    /// Commitments before growth, if it grows.
+    pub before_growth: Option<Commitments>,
+    /// First queue entry not consumed by an earlier batch.
+    pub first: u64,
+    /// When it was opened, Unix ms.
+    pub opened_ms: u64,
+    /// Whether the next batch has to grow.
+    pub grow_next: bool,
+}
+
+impl Head {
+    /// number 8 ‖ k 1 ‖ commitments 192 ‖ grows 1 [‖ commitments 192] ‖ first 8 ‖ opened 8 ‖
+    /// grow next 1.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.number.to_be_bytes().to_vec();
+        out.push(self.k);
+        out.extend_from_slice(&self.commitments.to_be());
+        out.push(u8::from(self.before_growth.is_some()));
+        if let Some(before) = &self.before_growth {
+            out.extend_from_slice(&before.to_be());
+        }
+        out.extend_from_slice(&self.first.to_be_bytes());
+        out.extend_from_slice(&self.opened_ms.to_be_bytes());
+        out.push(u8::from(self.grow_next));
+        out
+    }
+    /// Reads [`Head::encode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let head = Self {
+            number: r.take_u64("number")?,
+            k: r.take_u8("k")?,
+            commitments: Commitments::take(&mut r)?,
+            before_growth: match r.take_u8("grows")? {
+                0 => None,
+                _ => Some(Commitments::take(&mut r)?),
+            },
+            first: r.take_u64("first")?,
+            opened_ms: r.take_u64("opened")?,
+            grow_next: r.take_u8("grow next")? != 0,
+        };
+        r.finish("head")?;
+        Ok(head)
+    }
+}
+
+/// Where an acknowledged transaction is, and its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionRecord {
+    /// Its batch.
+    pub batch: u64,
+    /// Its place t among the batch's transfers and signed exits.
+    pub order: u16,
+    /// `SignedTransaction::encode`.
+    pub bytes: Vec<u8>,
+}
+
+impl TransactionRecord {
+    /// batch 8 ‖ order 2 ‖ signed transaction.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.batch.to_be_bytes().to_vec();
+        out.extend_from_slice(&self.order.to_be_bytes());
+        out.extend_from_slice(&self.bytes);
+        out
+    }
+    /// Reads [`TransactionRecord::encode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let (batch, order) = (r.take_u64("batch")?, r.take_u16("order")?);
+        let rest = r.take("transaction", r.remaining())?;
+        Ok(Self { batch, order, bytes: rest.to_vec() })
+    }
+}
+
+/// Everything about a sealed batch but its contents.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct BatchRecord {
+    /// Number.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// Where it is in its life.
+    #[prost(enumeration = "BatchState", tag = "2")]
+    pub state: i32,
+    /// Records in O, D, T, E, F.
+    #[prost(uint32, repeated, tag = "3")]
+    pub counts: Vec<u32>,
+    /// Exponent of the ledger's size.
+    #[prost(uint32, tag = "4")]
+    pub k: u32,
+    /// Whether posting it doubles the ledger.
+    #[prost(bool, tag = "5")]
+    pub grows: bool,
+    /// Root before (after growth).
+    #[prost(bytes = "vec", tag = "6")]
+    pub old_root: Vec<u8>,
+    /// Root after.
+    #[prost(bytes = "vec", tag = "7")]
+    pub new_root: Vec<u8>,
+    /// First queue entry consumed.
+    #[prost(uint64, tag = "8")]
+    pub first: u64,
+    /// First queue entry not consumed.
+    #[prost(uint64, tag = "9")]
+    pub end: u64,
+    /// When it was opened, Unix ms.
+    #[prost(uint64, tag = "10")]
+    pub opened_ms: u64,
+    /// When it was sealed, Unix ms.
+    #[prost(uint64, tag = "11")]
+    pub sealed_ms: u64,
+    /// Bytes of the encoded data.
+    #[prost(uint64, tag = "12")]
+    pub data_len: u64,
+    /// Its verified proof.
+    #[prost(message, optional, tag = "13")]
+    pub proof: Option<ProofRecord>,
+    /// Where it is on the main chain.
+    #[prost(message, optional, tag = "14")]
+    pub settlement: Option<SettlementRecord>,
+}
+
+/// A verified proof.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ProofRecord {
+    /// Who made it.
+    #[prost(string, tag = "1")]
+    pub prover_id: String,
+    /// Epoch of the lease.
+    #[prost(uint64, tag = "2")]
+    pub epoch: u64,
+    /// Name and microseconds of each phase.
+    #[prost(message, repeated, tag = "3")]
+    pub phases: Vec<PhaseRecord>,
+    /// Constraints of the circuit.
+    #[prost(uint64, tag = "4")]
+    pub constraints: u64,
+    /// When it was verified, Unix ms.
+    #[prost(uint64, tag = "5")]
+    pub verified_ms: u64,
+    /// How long that took, microseconds.
+    #[prost(uint64, tag = "6")]
+    pub verify_micros: u64,
+    /// `BatchProof::encode`.
+    #[prost(bytes = "vec", tag = "7")]
+    pub proof: Vec<u8>,
+}
+
+/// A phase of proving.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PhaseRecord {
+    /// snake_case.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// Wall time.
+    #[prost(uint64, tag = "2")]
+    pub micros: u64,
+}
+
+/// Where a batch is on the main chain.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SettlementRecord {
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub transaction: Vec<u8>,
+    /// Block number.
+    #[prost(uint64, tag = "2")]
+    pub block: u64,
+    /// 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub block_hash: Vec<u8>,
+    /// Gas of the transaction.
+    #[prost(uint64, tag = "4")]
+    pub gas_used: u64,
+    /// When it was seen, Unix ms.
+    #[prost(uint64, tag = "5")]
+    pub posted_ms: u64,
+    /// When it was seen final, Unix ms; 0 before.
+    #[prost(uint64, tag = "6")]
+    pub final_ms: u64,
+    /// Bytes of calldata.
+    #[prost(uint64, tag = "7")]
+    pub calldata_len: u64,
+}
+
+/// The last lease of a batch, so that epochs only rise across restarts.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct LeaseRecord {
+    /// Epoch.
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    /// Holder; empty once it ended.
+    #[prost(string, tag = "2")]
+    pub prover_id: String,
+}
+
+/// A signed main-chain transaction that posts a batch, written down before it is sent.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PostRecord {
+    /// Hash, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub hash: Vec<u8>,
+    /// EIP-2718 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub raw: Vec<u8>,
+    /// The sender's number.
+    #[prost(uint64, tag = "3")]
+    pub nonce: u64,
+    /// When it was signed, Unix ms.
+    #[prost(uint64, tag = "4")]
+    pub signed_ms: u64,
+    /// Bytes of calldata.
+    #[prost(uint64, tag = "5")]
+    pub calldata_len: u64,
+}

@@ -1,0 +1,138 @@
+//! A batch's life: `Open → Sealed → Proved → Verified → Posted → Final`.
+//!
+//! Keeps the records of all batches that are not final in memory and every change on disk, and
+//! tells watchers. Does not know who proves or posts. `Proved` is never on disk: a proof that was
+//! not verified does not survive a crash.
+
+use crate::journal::{BatchRecord, Journal, JournalError};
+use kerros_protocol::proto::BatchState;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+struct Inner {
+    /// Not final, ascending; ends below the open batch.
+    unsettled: BTreeMap<u64, BatchRecord>,
+    open: u64,
+}
+
+/// The lives of all batches.
+pub struct Lifecycle {
+    journal: Arc<Journal>,
+    inner: Mutex<Inner>,
+    revision: watch::Sender<u64>,
+}
+
+impl Lifecycle {
+    /// Loads what is not final; `open` is the open batch's number.
+    pub fn load(journal: Arc<Journal>, open: u64) -> Result<Self, JournalError> {
+        let mut unsettled = BTreeMap::new();
+        for number in (1..open).rev() {
+            let family = crate::journal::keys::RECORDS;
+            let missing = JournalError::Missing { family, what: "a sealed batch's record" };
+            let record = journal.record(number)?.ok_or(missing)?;
+            if record.state() == BatchState::Final {
+                break;
+            }
+            unsettled.insert(number, record);
+        }
+        let inner = Mutex::new(Inner { unsettled, open });
+        Ok(Self { journal, inner, revision: watch::Sender::new(0) })
+    }
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn changed(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+    /// Wakes watchers although no state has changed: a lease has ended.
+    pub fn poke(&self) {
+        self.changed();
+    }
+    /// Sees a new value after every change.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+    /// The writer has sealed this batch (its record is on disk) and opened the next.
+    pub fn sealed(&self, record: BatchRecord) {
+        let mut inner = self.lock();
+        assert_eq!(inner.open, record.number, "batches are sealed in order");
+        inner.open += 1;
+        inner.unsettled.insert(record.number, record);
+        drop(inner);
+        self.changed();
+    }
+    /// Number of the open batch.
+    pub fn open(&self) -> u64 {
+        self.lock().open
+    }
+    /// Batches sealed and not final.
+    pub fn unsettled(&self) -> usize {
+        self.lock().unsettled.len()
+    }
+    /// The last final batch; 0 if none.
+    pub fn last_final(&self) -> u64 {
+        let inner = self.lock();
+        inner.unsettled.keys().next().copied().unwrap_or(inner.open) - 1
+    }
+    /// A sealed batch's record.
+    pub fn record(&self, number: u64) -> Result<Option<BatchRecord>, JournalError> {
+        let inner = self.lock();
+        if number == 0 || number >= inner.open {
+            return Ok(None);
+        }
+        match inner.unsettled.get(&number) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.journal.record(number),
+        }
+    }
+    /// Numbers of the batches in this state, ascending.
+    pub fn in_state(&self, state: BatchState) -> Vec<u64> {
+        let inner = self.lock();
+        let matching = inner.unsettled.values().filter(|record| record.state() == state);
+        matching.map(|record| record.number).collect()
+    }
+    /// The first batch that is not on the main chain, if there is one.
+    pub fn next_to_post(&self) -> Option<BatchRecord> {
+        let inner = self.lock();
+        let mut waiting = inner.unsettled.values();
+        waiting.find(|record| record.state() < BatchState::Posted).cloned()
+    }
+    /// Changes the state in memory only: between `Sealed` and `Proved`.
+    pub fn set_proving(&self, number: u64, proved: bool) {
+        let (from, to) = match proved {
+            true => (BatchState::Sealed, BatchState::Proved),
+            false => (BatchState::Proved, BatchState::Sealed),
+        };
+        let mut inner = self.lock();
+        let Some(record) = inner.unsettled.get_mut(&number) else { return };
+        if record.state() == from {
+            record.set_state(to);
+            drop(inner);
+            self.changed();
+        }
+    }
+    /// Changes a batch's record, on disk first. Gives the new record, none if the batch is not
+    /// among the unsettled ones.
+    pub fn update(
+        &self,
+        number: u64,
+        change: impl FnOnce(&mut BatchRecord),
+    ) -> Result<Option<BatchRecord>, JournalError> {
+        let mut inner = self.lock();
+        let Some(record) = inner.unsettled.get(&number) else { return Ok(None) };
+        let mut next = record.clone();
+        change(&mut next);
+        assert_eq!(next.number, number, "a batch keeps its number");
+        assert_ne!(next.state(), BatchState::Proved, "Proved is never on disk");
+        self.journal.put_records(std::slice::from_ref(&next))?;
+        if next.state() == BatchState::Final {
+            inner.unsettled.remove(&number);
+        } else {
+            inner.unsettled.insert(number, next.clone());
+        }
+        drop(inner);
+        self.changed();
+        Ok(Some(next))
+    }
+}

@@ -1,0 +1,76 @@
+//! Every bound of the service in one place: queues, bodies, groups, leases, retries, ages.
+//!
+//! Protocol bounds live in `kerros_protocol::limits`. Units come last in names.
+
+/// Longest accepted signed transaction: a transfer of 75 bytes, key 32 and signature 64.
+pub const TRANSACTION_BYTES_MAX: usize = 75 + 32 + 64;
+/// Longest request that a wallet may send, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 4 * 1024;
+/// Longest request that a prover may send (a proof and its phases), in bytes.
+pub const PROVER_REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// Longest answer, in bytes: a sealed batch of the greatest shape (`T + E ≤ 2^16`, about 120 bytes
+/// each) with room to spare.
+pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Header block of a request, in bytes.
+pub const HEADER_BYTES_MAX: u32 = 8 * 1024;
+/// Streams (calls) at once on one connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Connections at once, each listener for itself.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Pings on idle connections, in ms; a peer that does not answer as long again is gone.
+pub const KEEPALIVE_MS: u64 = 30_000;
+/// A call that is not a stream ends after this, in ms.
+pub const CALL_MS_MAX: u64 = 30_000;
+
+/// Requests admitted and not yet executed (checking signatures included).
+pub const BACKLOG_MAX: usize = 8 * 1024;
+/// Commands queued for the writer; never more than the backlog and a few of our own.
+pub const COMMANDS_MAX: usize = BACKLOG_MAX + 64;
+/// Commands that share one synced write.
+pub const GROUP_MAX: usize = 1024;
+/// Requests of one stream that are admitted ahead of their answers.
+pub const STREAM_WINDOW_MAX: usize = 256;
+/// Streams of transactions or batches at once, each kind for itself.
+pub const LONG_CALLS_MAX: usize = 256;
+
+/// Queue entries of the main chain held in memory until a batch takes them.
+pub const QUEUE_PREFETCH_MAX: usize = 1024;
+/// Queue entries fetched in one poll.
+pub const QUEUE_POLL_MAX: u64 = 128;
+
+/// Batches sealed and not final; beyond, new transactions are refused as overload.
+pub const UNSETTLED_BATCHES_MAX: usize = 4096;
+/// Answers per page.
+pub const PAGE_MAX: u32 = 100;
+
+/// A prover's name, in bytes.
+pub const PROVER_ID_BYTES_MAX: usize = 64;
+/// A heartbeat's phase, in bytes.
+pub const PHASE_BYTES_MAX: usize = 64;
+/// Phases reported with a proof.
+pub const PHASES_MAX: usize = 32;
+/// A release's reason, in bytes.
+pub const REASON_BYTES_MAX: usize = 256;
+/// Longest wait for a lease, in ms; below [`CALL_MS_MAX`].
+pub const LEASE_WAIT_MS_MAX: u64 = 20_000;
+/// Proofs verified at once.
+pub const VERIFICATIONS_MAX: usize = 2;
+
+/// First pause after a failure of the main chain, in ms; doubles up to the next.
+pub const RETRY_MS_MIN: u64 = 200;
+/// Longest pause between attempts, in ms.
+pub const RETRY_MS_MAX: u64 = 30_000;
+/// A posted transaction that no block took is offered again with higher fees after this, in ms.
+pub const RESEND_MS: u64 = 60_000;
+/// Blocks asked for logs at once.
+pub const LOG_BLOCKS_MAX: u64 = 2_000;
+
+/// Time to finish open calls when stopping, in ms.
+pub const SHUTDOWN_MS_MAX: u64 = 5_000;
+/// How often the writer looks at the open batch's age, in ms.
+pub const TICK_MS: u64 = 50;
+
+const _: () = assert!(LEASE_WAIT_MS_MAX < CALL_MS_MAX);
+const _: () = assert!(COMMANDS_MAX > BACKLOG_MAX);
+const _: () = assert!(TRANSACTION_BYTES_MAX < REQUEST_BYTES_MAX);
+const _: () = assert!(kerros_protocol::transcript::BatchProof::LEN < PROVER_REQUEST_BYTES_MAX);
