@@ -11,5 +11,5 @@ mod watch;
 pub use listener::{BoundedIncoming, Connection};
 pub use prover::ProverApi;
 pub use refusal::Refusal;
-pub use sequencer::SequencerApi;
+pub use sequencer::{Deployment, SequencerApi};
 pub use server::{ServeError, Services, bind, serve};

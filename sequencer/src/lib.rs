@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod config;
 pub mod execution;
 pub mod jobs;
 pub mod journal;
@@ -17,4 +18,9 @@ pub mod metrics;
 pub mod ordering;
 pub mod proving;
 pub mod sealing;
+pub mod service;
+pub mod settlement;
 pub mod verification;
+
+pub use config::Config;
+pub use service::{Sequencer, SequencerError, SequencerHandle, StartError};

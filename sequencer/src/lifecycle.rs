@@ -7,6 +7,7 @@
 use crate::journal::{BatchRecord, Journal, JournalError};
 use kerros_protocol::proto::BatchState;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -21,6 +22,7 @@ pub struct Lifecycle {
     journal: Arc<Journal>,
     inner: Mutex<Inner>,
     revision: watch::Sender<u64>,
+    stopping: AtomicBool,
 }
 
 impl Lifecycle {
@@ -37,7 +39,7 @@ impl Lifecycle {
             unsettled.insert(number, record);
         }
         let inner = Mutex::new(Inner { unsettled, open });
-        Ok(Self { journal, inner, revision: watch::Sender::new(0) })
+        Ok(Self { journal, inner, revision: watch::Sender::new(0), stopping: AtomicBool::new(false) })
     }
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -111,6 +113,25 @@ impl Lifecycle {
             drop(inner);
             self.changed();
         }
+    }
+    /// The main chain no longer has this batch: Verified again, or Sealed if a stranger's proof was
+    /// all there was.
+    pub fn take_back(&self, number: u64) -> Result<(), JournalError> {
+        self.update(number, |record| {
+            record.settlement = None;
+            let proved = record.proof.is_some();
+            record.set_state(if proved { BatchState::Verified } else { BatchState::Sealed });
+        })?;
+        Ok(())
+    }
+    /// Ends all streams.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.changed();
+    }
+    /// Whether streams have to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
     /// Changes a batch's record, on disk first. Gives the new record, none if the batch is not
     /// among the unsettled ones.

@@ -233,7 +233,10 @@ impl Proving {
         };
         let updated = self.lifecycle.update(number, |record| {
             record.proof = Some(stored);
-            record.set_state(BatchState::Verified);
+            // A stranger may have posted it meanwhile.
+            if record.state() < BatchState::Verified {
+                record.set_state(BatchState::Verified);
+            }
         })?;
         self.jobs().forget(number);
         tracing::info!(batch = number, "Verified");

@@ -62,7 +62,8 @@ contract Kerros is Escape {
     function post(Post calldata p) external notFrozen {
         bool byOperator = _requireSender();
         uint256 padded = (p.data.length + 31) & ~uint256(31);
-        if (_place(p.data) != DATA_PLACE || msg.data.length != DATA_PLACE + padded) revert NonCanonicalCalldata();
+        bool canonical = BatchData.word(4) == 0x20 && _place(p.data) == DATA_PLACE;
+        if (!canonical || msg.data.length != DATA_PLACE + padded) revert NonCanonicalCalldata();
         if (p.batchNumber != batchNumber + 1) revert WrongBatchNumber(batchNumber + 1, p.batchNumber);
         Verification.requireWords(p);
 

@@ -113,7 +113,7 @@ fn with_arguments(init_code: &Bytes, arguments: impl SolConstructor) -> Bytes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revert {
     /// One of the contract's own errors.
-    Kerros(KerrosErrors),
+    Kerros(Box<KerrosErrors>),
     /// A reason in words, or a panic code, as Solidity encodes them.
     Text(String),
     /// No data: out of gas, malformed arguments, or no contract at the address.
@@ -130,7 +130,7 @@ impl Revert {
             return Self::Empty;
         }
         if let Ok(error) = KerrosErrors::abi_decode(data) {
-            return Self::Kerros(error);
+            return Self::Kerros(Box::new(error));
         }
         match decode_revert_reason(data) {
             Some(text) => Self::Text(text),

@@ -67,8 +67,8 @@ impl ProverService for ProverApi {
                 return Ok(Response::new(LeaseBatchResponse { lease }));
             }
             match tokio::time::timeout_at(until, revision.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Ok(Response::new(LeaseBatchResponse { lease })),
+                Ok(Ok(())) if !self.lifecycle.is_stopping() => {}
+                Ok(_) | Err(_) => return Ok(Response::new(LeaseBatchResponse { lease })),
             }
         }
     }

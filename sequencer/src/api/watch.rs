@@ -62,7 +62,11 @@ pub fn watch_batches(
             }
             tokio::select! {
                 () = send.closed() => return,
-                changed = revision.changed() => if changed.is_err() { return },
+                changed = revision.changed() => {
+                    if changed.is_err() || lifecycle.is_stopping() {
+                        return;
+                    }
+                }
             }
         }
     });
@@ -115,7 +119,11 @@ pub fn follow_batches(
             }
             tokio::select! {
                 () = send.closed() => return,
-                changed = revision.changed() => if changed.is_err() { return },
+                changed = revision.changed() => {
+                    if changed.is_err() || lifecycle.is_stopping() {
+                        return;
+                    }
+                }
             }
         }
     });

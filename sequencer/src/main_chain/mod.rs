@@ -12,11 +12,14 @@ mod failure;
 pub mod rpc;
 mod wallet;
 
+#[cfg(test)]
+mod tests;
+
 pub use embedded::{Clock, Embedded, Genesis};
 
 pub use ethereum::Ethereum;
 pub use failure::{MainChainError, Refusal};
-pub use wallet::{SignedTransaction, Wallet, deploy, submit};
+pub use wallet::{SignedTransaction, Wallet, await_receipt, deploy, submit};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use std::future::Future;

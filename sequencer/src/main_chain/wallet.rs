@@ -108,13 +108,21 @@ pub async fn submit(
 ) -> Result<Receipt, MainChainError> {
     let signed = wallet.prepare(chain, to, value, input).await?;
     chain.send_raw(signed.raw).await?;
+    await_receipt(chain, signed.hash).await
+}
+
+/// Waits, for a minute at most, until the transaction is in a block.
+pub async fn await_receipt(
+    chain: &dyn MainChain,
+    transaction: B256,
+) -> Result<Receipt, MainChainError> {
     for _ in 0..RECEIPT_POLLS_MAX {
-        if let Some(receipt) = chain.receipt(signed.hash).await? {
+        if let Some(receipt) = chain.receipt(transaction).await? {
             return Ok(receipt);
         }
         tokio::time::sleep(Duration::from_millis(RECEIPT_POLL_MS)).await;
     }
-    Err(MainChainError::Unreachable { reason: format!("no receipt of {} in time", signed.hash) })
+    Err(MainChainError::Unreachable { reason: format!("no receipt of {transaction} in time") })
 }
 
 /// Creates a contract from its init code and returns its address.

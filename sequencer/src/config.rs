@@ -1,0 +1,125 @@
+//! What an operator decides. Everything has a range, checked at the start.
+
+use crate::main_chain::Wallet;
+use kerros_protocol::account::{AccountKey, Address};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Configuration of a sequencer. [`Config::new`] fills in the defaults.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Directory of the database; created if missing.
+    pub data_dir: PathBuf,
+    /// Where wallets are served; port 0 takes a free one. Default 127.0.0.1:0.
+    pub listen: SocketAddr,
+    /// Where provers are served; at `listen` too if not given. Default none.
+    pub prover_listen: Option<SocketAddr>,
+    /// Where Prometheus is served, at `/metrics`. Default none.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The Kerros contract.
+    pub contract: Address,
+    /// Key (x) of the operator's fee accounts.
+    pub fee_key: AccountKey,
+    /// Owner of the operator's fee accounts.
+    pub fee_owner: Address,
+    /// Main-chain address credited with entry fees.
+    pub beneficiary: Address,
+    /// Signs posts; without one nothing is posted. Default none.
+    pub wallet: Option<Wallet>,
+    /// Least fee of a transaction in units of its asset. Default 0.
+    pub fee_min: u64,
+    /// A batch that is not empty is sealed at this age, ms. Default 2,000.
+    pub batch_age_ms_max: u64,
+    /// A batch is sealed at so many transfers and signed exits; 1 to T + E. Default T + E.
+    pub batch_transactions_max: Option<u32>,
+    /// Share of the ledger, 1 to 100, beyond which the next batch doubles it. Default 75.
+    pub grow_at_percent: u8,
+    /// Blocks on top of a block before it counts as final. Default 0: right for the embedded chain
+    /// only, which never reorganises and makes no blocks of its own.
+    pub confirmations: u64,
+    /// Pause between looks at the main chain, ms, at least 1. Default 500.
+    pub poll_ms: u64,
+    /// A prover that is silent so long loses its lease, ms, at least 4. Default 30,000.
+    pub lease_ms: u64,
+    /// Threads that check signatures, at least 1. Default: one a processor.
+    pub admission_threads: usize,
+    /// Whether SealBatch and GrowLedger are answered on the wallets' port. Default false.
+    pub operator_calls: bool,
+    /// Whether keys and reference strings with known secrets are accepted. Default false.
+    pub allow_development: bool,
+}
+
+/// A configuration that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// A number outside its range.
+    #[error("{name} is {have}, needs {min} to {max}")]
+    OutOfRange {
+        /// Field.
+        name: &'static str,
+        /// Given.
+        have: u64,
+        /// Least.
+        min: u64,
+        /// Greatest.
+        max: u64,
+    },
+    /// An address that must not be zero.
+    #[error("{name} is the zero address")]
+    ZeroAddress {
+        /// Field.
+        name: &'static str,
+    },
+}
+
+impl Config {
+    /// Defaults for a contract and an operator, who owns the fee accounts and gets entry fees.
+    pub fn new(data_dir: PathBuf, contract: Address, fee_key: AccountKey, owner: Address) -> Self {
+        Self {
+            data_dir,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            prover_listen: None,
+            metrics_listen: None,
+            contract,
+            fee_key,
+            fee_owner: owner,
+            beneficiary: owner,
+            wallet: None,
+            fee_min: 0,
+            batch_age_ms_max: 2_000,
+            batch_transactions_max: None,
+            grow_at_percent: 75,
+            confirmations: 0,
+            poll_ms: 500,
+            lease_ms: 30_000,
+            admission_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            operator_calls: false,
+            allow_development: false,
+        }
+    }
+    /// Checks all ranges; `ordered` is T + E of the shape.
+    pub fn check(&self, ordered: u32) -> Result<(), ConfigError> {
+        let range = |name, have, min, max| match have >= min && have <= max {
+            true => Ok(()),
+            false => Err(ConfigError::OutOfRange { name, have, min, max }),
+        };
+        let transactions = self.batch_transactions_max.unwrap_or(ordered);
+        range("batch_transactions_max", transactions.into(), 1, ordered.into())?;
+        range("grow_at_percent", self.grow_at_percent.into(), 1, 100)?;
+        range("poll_ms", self.poll_ms, 1, 3_600_000)?;
+        range("lease_ms", self.lease_ms, 4, 86_400_000)?;
+        range("batch_age_ms_max", self.batch_age_ms_max, 0, 86_400_000)?;
+        range("admission_threads", self.admission_threads as u64, 1, 1_024)?;
+        for (name, address) in [
+            ("contract", self.contract),
+            ("fee_owner", self.fee_owner),
+            ("beneficiary", self.beneficiary),
+        ] {
+            if address.is_zero() {
+                return Err(ConfigError::ZeroAddress { name });
+            }
+        }
+        Ok(())
+    }
+}

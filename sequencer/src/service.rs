@@ -1,0 +1,275 @@
+//! The whole service: starts everything, watches over it, stops it in order.
+//!
+//! Every task is supervised: one that ends before it was told to, with an error or not, ends the
+//! service, and the handle says which one and why.
+
+mod failure;
+mod restore;
+mod supervision;
+mod tasks;
+
+pub use failure::{SequencerError, StartError, TaskError};
+
+use crate::admission::Admission;
+use crate::api::{BoundedIncoming, Deployment, ProverApi, SequencerApi, Services, bind, serve};
+use crate::config::Config;
+use crate::lifecycle::Lifecycle;
+use crate::limits::COMMANDS_MAX;
+use crate::main_chain::MainChain;
+use crate::ordering::{Clock, Ordering, Parts, Shared};
+use crate::proving::Proving;
+use crate::settlement::contract::Contract;
+use crate::settlement::finality::Finality;
+use crate::settlement::post::Poster;
+use crate::settlement::queue::QueueFollower;
+use crate::verification::{BatchVerifier, KeyVerifier};
+use kerros_protocol::commitment::Srs;
+use kerros_protocol::transcript;
+use kerros_protocol::verification_key::VerificationKey;
+use restore::{Restored, check_contract, restore};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+use supervision::{Tasks, told};
+use tasks::{Settlement, Ticks, metrics_page};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// The sequencer as a library.
+pub struct Sequencer;
+
+/// A running sequencer.
+pub struct SequencerHandle {
+    /// Where wallets are served.
+    pub address: SocketAddr,
+    /// Where provers are served.
+    pub prover_address: SocketAddr,
+    /// Where `/metrics` is served.
+    pub metrics_address: Option<SocketAddr>,
+    admission: Admission,
+    shared: Shared,
+    lifecycle: Arc<Lifecycle>,
+    stop: watch::Sender<bool>,
+    supervisor: JoinHandle<Result<(), SequencerError>>,
+}
+
+impl SequencerHandle {
+    /// Seals the open batch; gives its number, 0 if it is empty.
+    pub async fn seal(&self) -> Option<u64> {
+        self.admission.seal().await.ok()
+    }
+    /// Doubles the ledger with the next batch; gives the k it will have.
+    pub async fn grow(&self) -> Option<u8> {
+        self.admission.grow().await.ok()
+    }
+    /// The executed state.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+    /// States of batches.
+    pub fn lifecycle(&self) -> &Arc<Lifecycle> {
+        &self.lifecycle
+    }
+    /// Resolves when the service has ended, with the reason if nobody asked for it.
+    pub async fn wait(&mut self) -> Result<(), SequencerError> {
+        let panicked = |_| SequencerError { task: "supervisor", source: TaskError::Panicked };
+        (&mut self.supervisor).await.map_err(panicked)?
+    }
+    /// Stops: no new calls, open ones are answered, the writer finishes, everything is on disk.
+    pub async fn shutdown(mut self) -> Result<(), SequencerError> {
+        // Nobody listens any more if it has ended already.
+        let _ = self.stop.send(true);
+        self.wait().await
+    }
+}
+
+/// The system's clock in Unix milliseconds.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+impl Sequencer {
+    /// Starts a sequencer; it serves and settles until the handle is shut down.
+    pub async fn start(
+        config: Config,
+        main_chain: Arc<dyn MainChain>,
+        key: VerificationKey,
+        srs: Srs,
+    ) -> Result<SequencerHandle, StartError> {
+        let verifier = Arc::new(KeyVerifier(key.clone()));
+        Self::start_with(config, main_chain, key, srs, verifier, system_clock()).await
+    }
+
+    /// [`Sequencer::start`] with another check of proofs and another clock: for tests.
+    pub async fn start_with(
+        config: Config,
+        main_chain: Arc<dyn MainChain>,
+        key: VerificationKey,
+        srs: Srs,
+        verifier: Arc<dyn BatchVerifier>,
+        clock: Clock,
+    ) -> Result<SequencerHandle, StartError> {
+        let shape = key.shape;
+        config.check(shape.transfers + shape.exits)?;
+        if key.development && !config.allow_development {
+            return Err(StartError::Development { what: "the verification key" });
+        }
+        if srs.header.development && !config.allow_development {
+            return Err(StartError::Development { what: "the reference string" });
+        }
+        if srs.header.tau_powers != key.tau_powers || srs.header.k_genesis != key.k_genesis {
+            return Err(StartError::OtherSetup);
+        }
+        let address = alloy::primitives::Address::from(config.contract.0);
+        let contract = Contract { chain: main_chain, address };
+        let (chain_id, have) = check_contract(&contract, &key).await?;
+        let domain = transcript::domain(chain_id, &config.contract);
+
+        let (open_config, open_key) = (config.clone(), key.clone());
+        let (open_srs, open_clock) = (srs.clone(), Arc::clone(&clock));
+        let opened = tokio::task::spawn_blocking(move || {
+            restore(&open_config, &open_key, &open_srs, domain, &open_clock)
+        });
+        let Restored { journal, execution, lagrange } =
+            opened.await.map_err(|_| StartError::Cancelled)??;
+        let ours = execution.head().number - 1;
+        if have > ours {
+            return Err(StartError::Behind { have, ours });
+        }
+        let lifecycle = Arc::new(Lifecycle::load(Arc::clone(&journal), ours + 1)?);
+        let shared = Shared::new(execution);
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let admission = Admission::new(domain, config.admission_threads, commands.clone())?;
+        let proving = Arc::new(Proving::new(
+            config.lease_ms,
+            Arc::clone(&lifecycle),
+            Arc::clone(&journal),
+            key.clone(),
+            domain,
+            Arc::clone(&verifier),
+            Arc::clone(&clock),
+        )?);
+        let halted = Arc::new(Mutex::new(None));
+        let seats = SequencerApi::seats();
+        let sequencer_api = SequencerApi {
+            deployment: Arc::new(Deployment {
+                chain_id,
+                contract: config.contract,
+                domain,
+                key: key.clone(),
+                beneficiary: config.beneficiary,
+            }),
+            admission: admission.clone(),
+            shared: shared.clone(),
+            lifecycle: Arc::clone(&lifecycle),
+            journal: Arc::clone(&journal),
+            halted: Arc::clone(&halted),
+            operator_calls: config.operator_calls,
+            seats: Arc::clone(&seats),
+        };
+        let prover_api = ProverApi {
+            proving: Arc::clone(&proving),
+            lifecycle: Arc::clone(&lifecycle),
+            journal: Arc::clone(&journal),
+            heartbeat_ms: u32::try_from(config.lease_ms / 4).unwrap_or(u32::MAX),
+            seats: SequencerApi::seats(),
+        };
+
+        let incoming = bind(config.listen).await?;
+        let address = incoming.address();
+        let mut servers: Vec<(&'static str, BoundedIncoming, Services)> = Vec::new();
+        let mut services = Services { sequencer: Some(sequencer_api), prover: None };
+        let mut prover_address = address;
+        if let Some(listen) = config.prover_listen {
+            let incoming = bind(listen).await?;
+            prover_address = incoming.address();
+            let services = Services { sequencer: None, prover: Some(prover_api) };
+            servers.push(("prover api", incoming, services));
+        } else {
+            services.prover = Some(prover_api);
+        }
+        servers.push(("sequencer api", incoming, services));
+        let mut metrics_listener = None;
+        if let Some(listen) = config.metrics_listen {
+            let listener = TcpListener::bind(listen).await.map_err(StartError::Metrics)?;
+            metrics_listener = Some(listener);
+        }
+        let metrics_address =
+            metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        crate::metrics::recorder();
+
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = Tasks::default();
+        for (name, incoming, services) in servers {
+            let stopped = stopped.clone();
+            tasks.server(name, async move { Ok(serve(incoming, services, told(stopped)).await?) });
+        }
+        if let Some(listener) = metrics_listener {
+            tasks.server("metrics", metrics_page(listener, stopped.clone()));
+        }
+        let ticks = Ticks {
+            commands: commands.clone(),
+            proving,
+            admission: admission.clone(),
+            lifecycle: Arc::clone(&lifecycle),
+        };
+        tasks.background("ticks", ticks.run());
+        let follower = QueueFollower {
+            contract: contract.clone(),
+            shared: shared.clone(),
+            commands: commands.clone(),
+            confirmations: config.confirmations,
+            poll_ms: config.poll_ms,
+        };
+        tasks.background("queue", async move { Ok(follower.run().await?) });
+        let settlement = Settlement {
+            poster: config.wallet.clone().map(|wallet| Poster {
+                contract: contract.clone(),
+                wallet,
+                lifecycle: Arc::clone(&lifecycle),
+                journal: Arc::clone(&journal),
+                key,
+                clock: Arc::clone(&clock),
+                sent: None,
+            }),
+            finality: Finality {
+                contract,
+                lifecycle: Arc::clone(&lifecycle),
+                confirmations: config.confirmations,
+                clock: Arc::clone(&clock),
+            },
+            halted,
+            poll_ms: config.poll_ms,
+        };
+        tasks.background("settlement", settlement.run());
+        let parts = Parts {
+            shared: shared.clone(),
+            journal,
+            lifecycle: Arc::clone(&lifecycle),
+            srs,
+            lagrange,
+            verifier,
+            beneficiary: config.beneficiary,
+            batch_age_ms_max: config.batch_age_ms_max,
+            clock,
+        };
+        tasks.writer(move || Ordering::new(parts).run(inbox));
+        let supervisor =
+            tokio::spawn(tasks.supervise(stopped, commands, Arc::clone(&lifecycle)));
+        tracing::info!(%address, %prover_address, "serving");
+        Ok(SequencerHandle {
+            address,
+            prover_address,
+            metrics_address,
+            admission,
+            shared,
+            lifecycle,
+            stop,
+            supervisor,
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a sequencer did not start, and why one ended.
+
+use crate::api::ServeError;
+use crate::config::ConfigError;
+use crate::execution::ExecutionError;
+use crate::journal::JournalError;
+use crate::main_chain::MainChainError;
+use crate::ordering::OrderingError;
+use crate::settlement::queue::QueueError;
+use kerros_protocol::commitment::SrsError;
+use thiserror::Error;
+
+/// Why the service did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Configuration.
+    #[error("configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The key or reference string is a development one, which the configuration does not allow.
+    #[error("{what} is a development file: somebody knows its secrets")]
+    Development {
+        /// Which file.
+        what: &'static str,
+    },
+    /// Key and reference string do not belong together.
+    #[error("the reference string does not belong to the verification key")]
+    OtherSetup,
+    /// Nothing at the contract's address.
+    #[error("no contract at {address}")]
+    NoContract {
+        /// Address.
+        address: String,
+    },
+    /// The contract was made with another key.
+    #[error("the contract was deployed with another verification key")]
+    OtherKey,
+    /// The contract has batches that this database does not: it was lost, or is another's.
+    #[error("the contract has {have} batches, the database {ours}")]
+    Behind {
+        /// On the chain.
+        have: u64,
+        /// Sealed here.
+        ours: u64,
+    },
+    /// The main chain.
+    #[error(transparent)]
+    Chain(#[from] MainChainError),
+    /// The database.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] ExecutionError),
+    /// The reference string.
+    #[error(transparent)]
+    Srs(#[from] SrsError),
+    /// Listening.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The metrics' address cannot be listened on.
+    #[error("metrics: {0}")]
+    Metrics(std::io::Error),
+    /// Threads.
+    #[error("signature threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// The blocking part of the start was cancelled.
+    #[error("start was cancelled")]
+    Cancelled,
+}
+
+/// Why a task ended.
+#[derive(Debug, Error)]
+pub enum TaskError {
+    /// The writer.
+    #[error(transparent)]
+    Ordering(#[from] OrderingError),
+    /// gRPC.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The disk, seen from settlement.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The metrics page.
+    #[error("metrics: {0}")]
+    Metrics(std::io::Error),
+    /// It ended although nobody had told it to.
+    #[error("ended too early")]
+    Early,
+    /// It panicked: a bug.
+    #[error("panicked")]
+    Panicked,
+    /// It did not end in time.
+    #[error("did not end in time")]
+    Late,
+}
+
+/// What ended the service.
+#[derive(Debug, Error)]
+#[error("{task}: {source}")]
+pub struct SequencerError {
+    /// Name of the task.
+    pub task: &'static str,
+    /// Why.
+    pub source: TaskError,
+}
+

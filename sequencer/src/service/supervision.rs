@@ -1,0 +1,102 @@
+//! Watching over the tasks and ending them in order.
+
+use super::failure::{SequencerError, TaskError};
+use crate::lifecycle::Lifecycle;
+use crate::limits::SHUTDOWN_MS_MAX;
+use crate::mempool::Command;
+use crate::ordering::OrderingError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Resolves when told to stop, or when the handle is gone.
+pub async fn told(mut stopped: watch::Receiver<bool>) {
+    // An error means that the handle was dropped: stop as well.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+type TaskResult = (&'static str, Result<(), TaskError>);
+
+/// All tasks: servers end when told, then background tasks are dropped, the writer ends last.
+#[derive(Default)]
+pub struct Tasks {
+    servers: JoinSet<TaskResult>,
+    background: JoinSet<TaskResult>,
+    writer: JoinSet<TaskResult>,
+}
+
+impl Tasks {
+    pub fn server(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), TaskError>> + Send + 'static,
+    ) {
+        self.servers.spawn(async move { (name, task.await) });
+    }
+    pub fn background(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), TaskError>> + Send + 'static,
+    ) {
+        self.background.spawn(async move { (name, task.await) });
+    }
+    pub fn writer(&mut self, work: impl FnOnce() -> Result<(), OrderingError> + Send + 'static) {
+        self.writer.spawn_blocking(move || ("writer", work().map_err(TaskError::from)));
+    }
+
+    pub async fn supervise(
+        mut self,
+        stopped: watch::Receiver<bool>,
+        commands: mpsc::Sender<Command>,
+        lifecycle: Arc<Lifecycle>,
+    ) -> Result<(), SequencerError> {
+        let ended = tokio::select! {
+            () = told(stopped) => None,
+            Some(ended) = self.servers.join_next() => Some(ended),
+            Some(ended) = self.background.join_next() => Some(ended),
+            Some(ended) = self.writer.join_next() => Some(ended),
+        };
+        let mut first = ended.map(|ended| failure(ended).unwrap_or_else(|task| SequencerError {
+            task,
+            source: TaskError::Early,
+        }));
+        lifecycle.stop();
+        self.background.shutdown().await;
+        let late = Duration::from_millis(SHUTDOWN_MS_MAX);
+        if first.is_some() {
+            self.servers.abort_all();
+        }
+        let drained = tokio::time::timeout(late, async {
+            while let Some(ended) = self.servers.join_next().await {
+                if let Ok(error) = failure(ended) {
+                    first.get_or_insert(error);
+                }
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("open calls were cut off");
+            self.servers.shutdown().await;
+        }
+        // Fails if the writer has ended already.
+        let _ = commands.send(Command::Stop).await;
+        while let Some(ended) = self.writer.join_next().await {
+            if let Ok(error) = failure(ended) {
+                first.get_or_insert(error);
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+}
+
+/// The failure of a task that has ended; its name if it has not failed.
+fn failure(
+    ended: Result<TaskResult, tokio::task::JoinError>,
+) -> Result<SequencerError, &'static str> {
+    match ended {
+        Ok((task, Err(source))) => Ok(SequencerError { task, source }),
+        Ok((task, Ok(()))) => Err(task),
+        Err(error) if error.is_cancelled() => Err("a cancelled task"),
+        Err(_) => Ok(SequencerError { task: "a task", source: TaskError::Panicked }),
+    }
+}
