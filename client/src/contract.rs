@@ -9,9 +9,7 @@ use alloy::primitives::{Address as ChainAddress, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::commitment::Root;
-use kerros_sequencer::main_chain::{
-    At, Call, MainChain, MainChainError, Receipt, Wallet, submit,
-};
+use kerros_sequencer::main_chain::{At, Call, MainChain, MainChainError, Receipt, Wallet, submit};
 use kerros_verifier::contract::{Kerros, Revert, TestToken};
 use std::sync::Arc;
 use thiserror::Error;

@@ -194,7 +194,10 @@ fn promises(transfers: u32, batches: &[Batch]) -> Vec<(String, bool)> {
         (format!("at least {} transfers", plan::TRANSFERS_MIN), transfers >= plan::TRANSFERS_MIN),
         ("all of them are in batches".to_owned(), published == transfers),
         ("between at least 10 accounts".to_owned(), accounts >= 10),
-        ("in two assets".to_owned(), [1, 2].iter().all(|a| payments.iter().any(|p| p.from.1 == *a))),
+        (
+            "in two assets".to_owned(),
+            [1, 2].iter().all(|a| payments.iter().any(|p| p.from.1 == *a)),
+        ),
         ("one to itself".to_owned(), payments.iter().any(|p| p.from == p.to)),
         ("some to new accounts".to_owned(), payments.iter().any(|p| newcomer(&p.to))),
         ("at least two batches".to_owned(), batches.len() >= 2),

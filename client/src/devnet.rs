@@ -17,14 +17,12 @@ use crate::wallet::WalletError;
 use kerros_circuits::setup::{SetupError, SetupFiles, read_verification_key};
 use kerros_protocol::account::Address;
 use kerros_protocol::commitment::{Srs, SrsError};
+use kerros_protocol::verification_key::VerificationKey;
 use kerros_prover::keys::ProverKeys;
 use kerros_prover::worker::{Status, Worker, WorkerConfig, WorkerError, WorkerHandle};
-use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::config::Config;
 use kerros_sequencer::main_chain::embedded::{Embedded, development_wallet};
-use kerros_sequencer::main_chain::{
-    Ethereum, Genesis, MainChain, MainChainError, Wallet, rpc,
-};
+use kerros_sequencer::main_chain::{Ethereum, Genesis, MainChain, MainChainError, Wallet, rpc};
 use kerros_sequencer::{Sequencer, SequencerHandle};
 use std::io;
 use std::net::SocketAddr;

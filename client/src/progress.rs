@@ -50,10 +50,6 @@ impl Bar {
     pub fn step(&self) {
         self.bar.inc(1);
     }
-    /// So many steps are done.
-    pub fn at(&self, steps: u64) {
-        self.bar.set_position(steps);
-    }
     /// The end, with a word about it.
     pub fn done(self, result: &str) {
         let seconds = self.started.elapsed().as_secs_f64();

@@ -186,8 +186,7 @@ fn private_file(path: &Path) -> io::Result<File> {
 fn require_private(file: &File, path: &Path) -> Result<(), WalletError> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = file.metadata();
-    let metadata =
-        metadata.map_err(|source| WalletError::Io { path: path.to_owned(), source })?;
+    let metadata = metadata.map_err(|source| WalletError::Io { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         Ok(())

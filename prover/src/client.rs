@@ -135,7 +135,8 @@ impl Client {
     /// Chain, contract and key that the sequencer works for.
     pub async fn deployment(&mut self) -> Result<Deployment, CallError> {
         let info = self.sequencer.get_info(timed(proto::GetInfoRequest {})).await?.into_inner();
-        let array = |bytes: &[u8], what| <[u8; 32]>::try_from(bytes).map_err(|_| CallError::Nonsense(what));
+        let array =
+            |bytes: &[u8], what| <[u8; 32]>::try_from(bytes).map_err(|_| CallError::Nonsense(what));
         let contract = <[u8; 20]>::try_from(info.contract.as_slice())
             .map_err(|_| CallError::Nonsense("contract is no address"))?;
         let domain = transcript::domain(info.chain_id, &Address(contract));

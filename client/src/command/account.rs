@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 /// Arguments of `kerros account`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kerros account --index 7\n  kerros account --wallet a.wallet --json")]
+#[command(
+    after_help = "Examples:\n  kerros account --index 7\n  kerros account --wallet a.wallet --json"
+)]
 pub struct AccountArgs {
     #[command(flatten)]
     sequencer: SequencerAt,

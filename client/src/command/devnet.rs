@@ -114,9 +114,7 @@ async fn fund(devnet: &Devnet, person: &Person) -> Result<(), ContractError> {
         reason: "the JSON-RPC port cannot be reached".to_owned(),
     })?;
     let wallet = ChainWallet::new(person.wallet.signer().clone());
-    for (TestAsset { asset, .. }, token) in
-        devnet.world.assets.iter().zip(crate::devnet::TOKENS)
-    {
+    for (TestAsset { asset, .. }, token) in devnet.world.assets.iter().zip(crate::devnet::TOKENS) {
         let to = person.wallet.address();
         if contract.token_balance(asset.token, to).await?.is_zero() {
             let one = U256::from(10).pow(U256::from(token.decimals));

@@ -201,7 +201,10 @@ mod tests {
 
     #[test]
     fn fees_that_no_float_has_are_refused_with_a_near_one() {
-        assert_eq!(fee("2048"), Err("a fee is at most 2047 times a power of ten; 2040 would do".to_owned()));
+        assert_eq!(
+            fee("2048"),
+            Err("a fee is at most 2047 times a power of ten; 2040 would do".to_owned())
+        );
         assert_eq!(fee("20").map(Fee::value), Ok(20));
     }
 }

@@ -89,7 +89,10 @@ impl Books {
                 format!("{symbol}: deposits = balances + withdrawals + fees"),
                 *deposits == balances + withdrawals + fees + queued,
             ),
-            (format!("{symbol}: fee accounts hold what was collected"), *fees == self.fees_collected),
+            (
+                format!("{symbol}: fee accounts hold what was collected"),
+                *fees == self.fees_collected,
+            ),
             (
                 format!("{symbol}: the contract's supply is what accounts hold"),
                 supply == balances + fees + queued,

@@ -66,8 +66,7 @@ pub fn payment(i: u32) -> Payment {
     let asset = 1 + u16::from(i % 2 == 1);
     let depositors: Vec<Holder> =
         DEPOSITORS.iter().copied().filter(|(_, of)| *of == asset).collect();
-    let newcomers: Vec<Holder> =
-        NEWCOMERS.iter().copied().filter(|(_, of)| *of == asset).collect();
+    let newcomers: Vec<Holder> = NEWCOMERS.iter().copied().filter(|(_, of)| *of == asset).collect();
     let turn = (i / 2) as usize;
     let at = |turn: usize| depositors[turn % depositors.len()];
     let newcomer = newcomers[(turn / 2) % newcomers.len()];

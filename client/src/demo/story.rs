@@ -109,8 +109,7 @@ impl<'a> Story<'a> {
                     None => wait(started, "a deposit to be credited").await?,
                 }
             };
-            let expected =
-                Expected { index: found.index, balance: deposit_units(i), nonce: 0 };
+            let expected = Expected { index: found.index, balance: deposit_units(i), nonce: 0 };
             self.accounts.insert(holder, expected);
             bar.step();
         }
@@ -222,25 +221,21 @@ impl<'a> Story<'a> {
         let bar = Bar::steps("proving", last);
         let provers = self.devnet.provers();
         let mut started = Instant::now();
-        let mut done = 0;
+        let mut batches: Vec<Batch> = Vec::new();
+        let mut next = 1;
         loop {
-            let page = self.sequencer.batches(u32::try_from(last).unwrap_or(u32::MAX)).await?;
-            let mut batches: Vec<Batch> =
-                page.into_iter().filter(|batch| batch.number <= last).collect();
-            batches.sort_by_key(|batch| batch.number);
-            let fin = batches.iter().filter(|b| b.state() == BatchState::Final).count() as u64;
-            if fin > done {
-                (done, started) = (fin, Instant::now());
+            let batch = self.sequencer.batch(next, false).await?;
+            if batch.state() == BatchState::Final {
+                batches.push(batch);
+                bar.step();
+                if next == last {
+                    bar.done(&format!("{last} batches proved, verified, posted, final"));
+                    return Ok(batches);
+                }
+                (next, started) = (next + 1, Instant::now());
+                continue;
             }
-            bar.at(fin);
-            if fin == last {
-                bar.done(&format!("{last} batches proved, verified, posted, final"));
-                return Ok(batches);
-            }
-            let next = batches.iter().find(|batch| batch.state() != BatchState::Final);
-            let waits = next.map_or(String::new(), |batch| {
-                format!("batch {} {}", batch.number, state_name(batch.state()))
-            });
+            let waits = format!("batch {next} {}", state_name(batch.state()));
             let working = provers.iter().map(|status| {
                 let status = status.borrow();
                 match (status.batch, status.failure.as_str()) {

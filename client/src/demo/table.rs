@@ -14,7 +14,8 @@ pub fn json(report: &Report) -> Value {
         value["gas_per_transfer"] = json!(gas_per_transfer(batch));
         value
     });
-    let checks = report.checks.iter().map(|(check, holds)| json!({ "check": check, "holds": holds }));
+    let checks =
+        report.checks.iter().map(|(check, holds)| json!({ "check": check, "holds": holds }));
     json!({
         "holds": report.holds(),
         "checks": checks.collect::<Vec<_>>(),
@@ -82,10 +83,8 @@ fn batches(out: &mut String, batches: &[Batch]) -> std::fmt::Result {
             "{},{},{},{},{}",
             counts.opens, counts.deposits, counts.transfers, counts.exits, counts.collects
         );
-        let (constraints, proving) = batch
-            .proof
-            .as_ref()
-            .map_or((0, 0), |proof| (proof.constraints, proving_micros(proof)));
+        let (constraints, proving) =
+            batch.proof.as_ref().map_or((0, 0), |proof| (proof.constraints, proving_micros(proof)));
         let gas = batch.settlement.as_ref().map_or(0, |settlement| settlement.gas_used);
         let each = gas_per_transfer(batch).map_or("-".to_owned(), |gas| gas.to_string());
         writeln!(

@@ -115,11 +115,8 @@ impl World {
         };
         let transaction = Transaction::Transfer(transfer);
         let signed = SignedTransaction::sign(transaction, &secret(1), self.domain);
-        let authorisation = Authorisation {
-            order: 0,
-            public_key: signed.public_key,
-            signature: signed.signature,
-        };
+        let authorisation =
+            Authorisation { order: 0, public_key: signed.public_key, signature: signed.signature };
         let Transfer { from, to, amount, fee, .. } = transfer;
         let mut data = BatchData::default();
         data.transfers.push(TransferRecord { from, to, amount, fee });
