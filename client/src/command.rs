@@ -20,6 +20,7 @@ pub use failure::Failure;
 use kerros_protocol::account::{AccountIndex, Address, AssetId};
 use kerros_sequencer::main_chain::{Ethereum, MainChain};
 use serde_json::Value;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -92,7 +93,7 @@ pub struct SequencerAt {
         value_name = "URL",
         default_value = "http://127.0.0.1:7400"
     )]
-    pub url: String,
+    pub sequencer_url: String,
     /// The Kerros contract you mean: refuse a sequencer of another one.
     #[arg(long, env = "KERROS_CONTRACT", value_name = "ADDRESS", value_parser = address)]
     pub contract: Option<Address>,
@@ -108,7 +109,7 @@ pub struct ChainAt {
         value_name = "URL",
         default_value = "http://127.0.0.1:8545"
     )]
-    pub url: String,
+    pub rpc_url: String,
 }
 
 /// Who acts.
@@ -129,16 +130,18 @@ pub struct Said {
 }
 
 impl Said {
-    /// Prints to standard output.
+    /// Prints to standard output; a reader that has gone away misses it, nothing else happens.
     pub fn print(&self, json: bool) {
-        if json { println!("{:#}", self.json) } else { println!("{}", self.text) }
+        let mut out = std::io::stdout().lock();
+        let text = if json { format!("{:#}", self.json) } else { self.text.clone() };
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
 }
 
 impl SequencerAt {
     /// Connects and compares the deployment with what the caller expects.
     pub async fn connect(&self) -> Result<(SequencerClient, Info), Failure> {
-        let client = SequencerClient::new(&self.url)?;
+        let client = SequencerClient::new(&self.sequencer_url)?;
         let info = client.info().await?;
         match self.contract {
             Some(contract) if contract != info.contract => {
@@ -152,7 +155,7 @@ impl SequencerAt {
 impl ChainAt {
     /// The contract that the sequencer serves, on this chain.
     pub async fn contract(&self, info: &Info) -> Result<Contract, Failure> {
-        let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.url)?);
+        let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.rpc_url)?);
         let found = chain.chain_id().await?;
         if found != info.chain_id {
             return Err(Failure::OtherChain { expected: info.chain_id, found });
@@ -230,6 +233,30 @@ mod tests {
         let Command::Transfer(args) = cli.command else { panic!("another command") };
         assert_eq!((args.from.get(), args.to.get(), args.amount), (3, 4, 10));
         assert_eq!(args.fee.map(|fee| fee.value()), Some(20));
+    }
+
+    #[test]
+    fn every_command_parses_with_what_it_needs() {
+        for line in [
+            "kerros demo --transfers 60 --provers 2",
+            "kerros devnet --dir d --grpc 127.0.0.1:0",
+            "kerros wallet new --wallet w",
+            "kerros open --wallet w --asset 1",
+            "kerros withdraw --wallet w --from 1 --amount 5",
+            "kerros deposit --wallet w --asset 1 --amount 5 --mint",
+            "kerros claim --wallet w --asset 1",
+            "kerros force-exit --wallet w --index 1",
+            "kerros account --index 1",
+            "kerros batch 3",
+            "kerros batch --last 3",
+            "kerros circuit --shape 16,8,24,8,4",
+            "kerros setup --shape 16,8,24,8,4 --k-genesis 6 --k-max 8 --dir d",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+        let id = "ab".repeat(32);
+        assert!(Cli::try_parse_from(["kerros", "tx", &id]).is_ok());
     }
 
     #[test]
