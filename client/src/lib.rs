@@ -1,1 +1,14 @@
-//! Placeholder.
+//! SDK of Kerros and the `kerros` command.
+//!
+//! [`wallet`] holds keys, [`sequencer`] speaks to layer 2, [`contract`] to the main chain;
+//! [`deployment`] puts a contract there. The `kerros` command is built from the same pieces.
+
+pub mod command;
+pub mod contract;
+pub mod demo;
+pub mod deployment;
+pub mod devnet;
+pub mod keys;
+pub mod progress;
+pub mod sequencer;
+pub mod wallet;

@@ -6,10 +6,10 @@
 //! it proves.
 
 use kerros_circuits::setup::{cache_dir, development};
-use kerros_prover::keys::ProverKeys;
-use kerros_prover::prove::{Proved, prove_batch};
 use kerros_protocol::batch::Shape;
 use kerros_protocol::transcript::statement;
+use kerros_prover::keys::ProverKeys;
+use kerros_prover::prove::{Proved, prove_batch};
 use kerros_tests::{Chain, World, keys};
 use kerros_verifier::post::post;
 use kerros_verifier::verify_batch;

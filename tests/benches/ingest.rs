@@ -46,11 +46,8 @@ async fn main() {
     // The sequencer opens and funds the accounts from the queue.
     let mut world = World::new(shape, keys::K_GENESIS, chain.domain().await);
     for w in 1..=ACCOUNTS {
-        let triple = AccountTriple {
-            key: key(w).to_be().to_vec(),
-            asset: 1,
-            owner: wallet(w).1.0.to_vec(),
-        };
+        let triple =
+            AccountTriple { key: key(w).to_be().to_vec(), asset: 1, owner: wallet(w).1.0.to_vec() };
         let request = GetAccountRequest { by: Some(By::Triple(triple)) };
         let account = loop {
             match client.get_account(request.clone()).await {

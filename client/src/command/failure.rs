@@ -1,0 +1,127 @@
+//! Why a command failed, and the exit code that says so. Codes are stable.
+
+use crate::contract::ContractError;
+use crate::sequencer::SequencerError;
+use crate::wallet::WalletError;
+use kerros_protocol::account::{Address, AssetId};
+use kerros_sequencer::main_chain::MainChainError;
+use thiserror::Error;
+
+/// The exit code of anything that has no code of its own.
+pub const FAILED: u8 = 1;
+/// Sequencer or contract refused.
+pub const REFUSED: u8 = 3;
+/// A service does not answer.
+pub const UNAVAILABLE: u8 = 4;
+/// What was asked for does not exist.
+pub const NOT_FOUND: u8 = 5;
+/// The wallet file cannot be used.
+pub const WALLET: u8 = 6;
+/// The demo ran, and its result does not hold.
+pub const DOES_NOT_HOLD: u8 = 7;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The sequencer.
+    #[error(transparent)]
+    Sequencer(#[from] SequencerError),
+    /// The contract.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// The main chain.
+    #[error(transparent)]
+    Chain(#[from] MainChainError),
+    /// The wallet.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The devnet.
+    #[error(transparent)]
+    Devnet(#[from] crate::devnet::DevnetError),
+    /// The demo did not reach its end.
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
+    /// The demo reached its end, and something does not hold.
+    #[error("the demo's result does not hold")]
+    DoesNotHold(Box<super::Said>),
+    /// A bug of ours.
+    #[error("{0}")]
+    Bug(&'static str),
+    /// Keys could not be made or found.
+    #[error(transparent)]
+    Keys(#[from] crate::keys::KeysError),
+    /// The sequencer serves another contract than the one asked for.
+    #[error("the sequencer serves contract {found}, not {expected}")]
+    OtherContract {
+        /// Asked for.
+        expected: Address,
+        /// The sequencer's.
+        found: Address,
+    },
+    /// The node is on another chain than the sequencer.
+    #[error("the node's chain is {found}, the sequencer's {expected}")]
+    OtherChain {
+        /// The sequencer's.
+        expected: u64,
+        /// The node's.
+        found: u64,
+    },
+    /// The wallet has no account of this asset.
+    #[error("this wallet has no account of asset {asset}")]
+    NoAccount {
+        /// The asset.
+        asset: AssetId,
+    },
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Sequencer(SequencerError::NotFound { .. })
+            | Self::Contract(ContractError::UnknownAsset { .. } | ContractError::NothingToClaim)
+            | Self::NoAccount { .. } => NOT_FOUND,
+            Self::Sequencer(SequencerError::Unavailable { .. } | SequencerError::Url(_)) => {
+                UNAVAILABLE
+            }
+            Self::Sequencer(SequencerError::Refused { .. })
+            | Self::Contract(ContractError::Failed { .. })
+            | Self::OtherContract { .. }
+            | Self::OtherChain { .. } => REFUSED,
+            Self::Chain(error) | Self::Contract(ContractError::Chain(error)) => match error {
+                MainChainError::Unreachable { .. } => UNAVAILABLE,
+                MainChainError::Reverted { .. } | MainChainError::Refused(_) => REFUSED,
+                _ => FAILED,
+            },
+            Self::Wallet(_) => WALLET,
+            Self::DoesNotHold(_) | Self::Demo(crate::demo::DemoError::Audit(_)) => DOES_NOT_HOLD,
+            Self::Sequencer(_)
+            | Self::Contract(_)
+            | Self::Keys(_)
+            | Self::Devnet(_)
+            | Self::Demo(_)
+            | Self::Bug(_) => FAILED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_tell_refusal_absence_and_silence_apart() {
+        let refused = SequencerError::Refused {
+            reason: "WRONG_NONCE".to_owned(),
+            transient: false,
+            message: String::new(),
+        };
+        assert_eq!(Failure::from(refused).exit_code(), REFUSED);
+        let missing = SequencerError::NotFound { message: String::new() };
+        assert_eq!(Failure::from(missing).exit_code(), NOT_FOUND);
+        let silent = MainChainError::Unreachable { reason: String::new() };
+        assert_eq!(Failure::from(silent).exit_code(), UNAVAILABLE);
+        assert_eq!(Failure::from(ContractError::NothingToClaim).exit_code(), NOT_FOUND);
+        assert_eq!(Failure::from(WalletError::ChainKey).exit_code(), WALLET);
+    }
+}

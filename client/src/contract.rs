@@ -1,0 +1,318 @@
+//! The Kerros contract and its tokens on the main chain, for whoever holds a key there: register
+//! assets, deposit, force an exit, claim, read.
+//!
+//! Works over any [`MainChain`]: a node's JSON-RPC or the embedded chain. Token amounts here are
+//! base units unless a name says units (an asset's unit is `10^unit_exponent` base units). Each
+//! writing call waits for its receipt and fails if the transaction failed.
+
+use alloy::primitives::{Address as ChainAddress, B256, Bytes, U256};
+use alloy::sol_types::{SolCall, SolEvent};
+use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
+use kerros_protocol::commitment::Root;
+use kerros_sequencer::main_chain::{At, Call, MainChain, MainChainError, Receipt, Wallet, submit};
+use kerros_verifier::contract::{Kerros, Revert, TestToken};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Added to the entry fee asked for, as a fraction of it: entries that come first raise it. What is
+/// too much is credited back by the contract.
+const ENTRY_FEE_MARGIN_DIVISOR: u64 = 4;
+
+/// Why an operation on the contract failed.
+#[derive(Debug, Error)]
+pub enum ContractError {
+    /// The chain refused, reverted or did not answer.
+    #[error(transparent)]
+    Chain(#[from] MainChainError),
+    /// The transaction is in a block and failed.
+    #[error("transaction {transaction} failed: {reason}")]
+    Failed {
+        /// Its hash.
+        transaction: B256,
+        /// What it returned.
+        reason: Revert,
+    },
+    /// The answer is not what the contract's interface says: probably no Kerros at this address.
+    #[error("{what}: the answer is not the contract's ({reason})")]
+    Answer {
+        /// The call.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The receipt lacks the event that the call must emit.
+    #[error("transaction {transaction} did not emit {event}")]
+    NoEvent {
+        /// Its hash.
+        transaction: B256,
+        /// The event.
+        event: &'static str,
+    },
+    /// No such asset on the contract.
+    #[error("asset {asset} is not registered")]
+    UnknownAsset {
+        /// The id.
+        asset: u16,
+    },
+    /// There is nothing to claim.
+    #[error("nothing to claim")]
+    NothingToClaim,
+}
+
+/// A registered asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asset {
+    /// Its id.
+    pub id: AssetId,
+    /// The token's contract.
+    pub token: ChainAddress,
+    /// k: one unit is 10^k base units; at most 36.
+    pub unit_exponent: u8,
+    /// Units on layer 2 or queued to get there.
+    pub supply: u64,
+}
+
+impl Asset {
+    /// Base units of an amount in units; at most 2^64 · 10^36.
+    pub fn base_units(&self, units: u64) -> U256 {
+        U256::from(units) * U256::from(10).pow(U256::from(self.unit_exponent))
+    }
+}
+
+/// The contract's state, as far as observers need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// Root of the ledger.
+    pub root: Root,
+    /// Batches posted.
+    pub batch_number: u64,
+    /// First queue entry not served.
+    pub head: u64,
+    /// One more than the last queue entry.
+    pub tail: u64,
+    /// The ledger has 2^k places.
+    pub k: u8,
+    /// The latch.
+    pub frozen: bool,
+}
+
+/// A transaction that took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done<T> {
+    /// What it gave.
+    pub value: T,
+    /// Its receipt.
+    pub receipt: Receipt,
+}
+
+/// The contract at an address. Clones share the connection.
+#[derive(Clone)]
+pub struct Contract {
+    chain: Arc<dyn MainChain>,
+    address: ChainAddress,
+}
+
+fn chain_address(address: Address) -> ChainAddress {
+    ChainAddress::from(address.0)
+}
+
+impl Contract {
+    /// Does not look whether there is a contract.
+    pub fn new(chain: Arc<dyn MainChain>, address: Address) -> Self {
+        Self { chain, address: chain_address(address) }
+    }
+    /// The contract's address.
+    pub fn address(&self) -> Address {
+        Address(self.address.into_array())
+    }
+    /// The chain it lives on.
+    pub fn chain(&self) -> &Arc<dyn MainChain> {
+        &self.chain
+    }
+
+    async fn read<C: SolCall>(
+        &self,
+        to: ChainAddress,
+        call: C,
+    ) -> Result<C::Return, ContractError> {
+        let input = Bytes::from(call.abi_encode());
+        let call = Call { to: Some(to), input, ..Call::default() };
+        let bytes = self.chain.call(call, At::Latest).await?;
+        C::abi_decode_returns_validate(&bytes).map_err(|error| ContractError::Answer {
+            what: C::SIGNATURE,
+            reason: error.to_string(),
+        })
+    }
+
+    async fn write<C: SolCall>(
+        &self,
+        wallet: &Wallet,
+        to: ChainAddress,
+        value: U256,
+        call: C,
+    ) -> Result<Receipt, ContractError> {
+        let input = Bytes::from(call.abi_encode());
+        let receipt = submit(self.chain.as_ref(), wallet, Some(to), value, input).await?;
+        if receipt.succeeded {
+            return Ok(receipt);
+        }
+        let reason = Revert::decode(&receipt.revert.clone().unwrap_or_default());
+        Err(ContractError::Failed { transaction: receipt.transaction, reason })
+    }
+
+    fn event<E: SolEvent>(&self, receipt: &Receipt) -> Result<E, ContractError> {
+        let ours = receipt.logs.iter().filter(|log| log.address == self.address);
+        let mut decoded = ours.filter_map(|log| {
+            E::decode_raw_log_validate(log.topics.iter().copied(), &log.data).ok()
+        });
+        let missing =
+            ContractError::NoEvent { transaction: receipt.transaction, event: E::SIGNATURE };
+        decoded.next().ok_or(missing)
+    }
+
+    /// Root, batch number, queue and size now.
+    pub async fn state(&self) -> Result<State, ContractError> {
+        let root = self.read(self.address, Kerros::rootCall {}).await?;
+        Ok(State {
+            root: Root(root.0),
+            batch_number: self.read(self.address, Kerros::batchNumberCall {}).await?,
+            head: self.read(self.address, Kerros::headCall {}).await?,
+            tail: self.read(self.address, Kerros::tailCall {}).await?,
+            k: self.read(self.address, Kerros::kCall {}).await?,
+            frozen: self.read(self.address, Kerros::frozenCall {}).await?,
+        })
+    }
+    /// A registered asset.
+    pub async fn asset(&self, id: AssetId) -> Result<Asset, ContractError> {
+        let found = self.read(self.address, Kerros::assetsCall(id.get())).await?;
+        if found.token.is_zero() {
+            return Err(ContractError::UnknownAsset { asset: id.get() });
+        }
+        let (token, unit_exponent, supply) = (found.token, found.unitExponent, found.supply);
+        Ok(Asset { id, token, unit_exponent, supply })
+    }
+    /// All registered assets.
+    pub async fn assets(&self) -> Result<Vec<Asset>, ContractError> {
+        let count = self.read(self.address, Kerros::assetCountCall {}).await?;
+        let mut assets = Vec::with_capacity(usize::from(count));
+        for id in (1..=count).filter_map(|id| AssetId::new(id).ok()) {
+            assets.push(self.asset(id).await?);
+        }
+        Ok(assets)
+    }
+    /// Units that `account` may claim.
+    pub async fn withdrawable(
+        &self,
+        asset: AssetId,
+        account: Address,
+    ) -> Result<U256, ContractError> {
+        let call = Kerros::withdrawableCall { _0: asset.get(), _1: chain_address(account) };
+        self.read(self.address, call).await
+    }
+    /// Base units of a token that `holder` has.
+    pub async fn token_balance(
+        &self,
+        token: ChainAddress,
+        holder: Address,
+    ) -> Result<U256, ContractError> {
+        self.read(token, TestToken::balanceOfCall(chain_address(holder))).await
+    }
+
+    /// Registers a token as an asset; only the admin may.
+    pub async fn register_asset(
+        &self,
+        admin: &Wallet,
+        token: ChainAddress,
+        unit_exponent: u8,
+    ) -> Result<Done<AssetId>, ContractError> {
+        let call = Kerros::registerAssetCall { token, unitExponent: unit_exponent };
+        let receipt = self.write(admin, self.address, U256::ZERO, call).await?;
+        let event: Kerros::AssetRegistered = self.event(&receipt)?;
+        let value = AssetId::new(event.asset).map_err(|error| ContractError::Answer {
+            what: "AssetRegistered",
+            reason: error.to_string(),
+        })?;
+        Ok(Done { value, receipt })
+    }
+    /// Mints a development token.
+    pub async fn mint(
+        &self,
+        wallet: &Wallet,
+        token: ChainAddress,
+        to: Address,
+        base_units: U256,
+    ) -> Result<Receipt, ContractError> {
+        let call = TestToken::mintCall { to: chain_address(to), amount: base_units };
+        self.write(wallet, token, U256::ZERO, call).await
+    }
+    /// Allows the contract to take tokens of `wallet`.
+    pub async fn approve(
+        &self,
+        wallet: &Wallet,
+        token: ChainAddress,
+        base_units: U256,
+    ) -> Result<Receipt, ContractError> {
+        let call = TestToken::approveCall { spender: self.address, amount: base_units };
+        self.write(wallet, token, U256::ZERO, call).await
+    }
+    /// Queues a deposit of `units` to the account with this key and owner, after an approval of
+    /// exactly this amount if the present one is too small; gives the queue entry.
+    pub async fn deposit(
+        &self,
+        wallet: &Wallet,
+        asset: &Asset,
+        units: u64,
+        key: AccountKey,
+        owner: Address,
+    ) -> Result<Done<u64>, ContractError> {
+        let base_units = asset.base_units(units);
+        let allowance = TestToken::allowanceCall { _0: wallet.address(), _1: self.address };
+        if self.read(asset.token, allowance).await? < base_units {
+            self.approve(wallet, asset.token, base_units).await?;
+        }
+        let call = Kerros::depositCall {
+            asset: asset.id.get(),
+            baseAmount: base_units,
+            key: U256::from_be_bytes(key.to_be()),
+            owner: chain_address(owner),
+        };
+        let fee = self.entry_fee_offer().await?;
+        let receipt = self.write(wallet, self.address, fee, call).await?;
+        let event: Kerros::DepositQueued = self.event(&receipt)?;
+        Ok(Done { value: event.entry, receipt })
+    }
+    /// Queues the exit of everything in an account to `wallet`, which must own the account; gives
+    /// the queue entry.
+    pub async fn force_exit(
+        &self,
+        wallet: &Wallet,
+        index: AccountIndex,
+    ) -> Result<Done<u64>, ContractError> {
+        let call = Kerros::forceExitCall { index: index.get() };
+        let fee = self.entry_fee_offer().await?;
+        let receipt = self.write(wallet, self.address, fee, call).await?;
+        let event: Kerros::ForcedExitQueued = self.event(&receipt)?;
+        Ok(Done { value: event.entry, receipt })
+    }
+    /// Pays everything that `account` may claim of an asset to it; gives the units. Anybody may
+    /// call, `wallet` pays the gas.
+    pub async fn claim(
+        &self,
+        wallet: &Wallet,
+        asset: AssetId,
+        account: Address,
+    ) -> Result<Done<U256>, ContractError> {
+        if self.withdrawable(asset, account).await?.is_zero() {
+            return Err(ContractError::NothingToClaim);
+        }
+        let call = Kerros::claimCall { asset: asset.get(), account: chain_address(account) };
+        let receipt = self.write(wallet, self.address, U256::ZERO, call).await?;
+        let event: Kerros::Claimed = self.event(&receipt)?;
+        Ok(Done { value: event.amount, receipt })
+    }
+
+    async fn entry_fee_offer(&self) -> Result<U256, ContractError> {
+        let fee = self.read(self.address, Kerros::entryFeeCall {}).await?;
+        Ok(fee + fee / U256::from(ENTRY_FEE_MARGIN_DIVISOR))
+    }
+}

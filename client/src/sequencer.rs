@@ -1,0 +1,350 @@
+//! The sequencer over gRPC: accounts, transactions, batches.
+//!
+//! Answers are decoded strictly. A refusal is [`SequencerError::Refused`] with the stable code of
+//! the API (`kerros_protocol::rejection`, and those of admission), so that callers can match on it.
+
+use ark_bn254::Fr;
+use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
+use kerros_protocol::encoding::{DecodeError, fr_from_be};
+use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
+use kerros_protocol::proto::{self, BatchState, REASON_METADATA, RejectionDetail};
+use kerros_protocol::transaction::{SignedTransaction, TransactionId};
+use kerros_protocol::transcript;
+use kerros_protocol::verification_key::VerificationKey;
+use std::time::Duration;
+use thiserror::Error;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+/// Time-out of one call, in milliseconds.
+pub const CALL_MS_MAX: u64 = 20_000;
+/// Time-out of connecting, in milliseconds.
+pub const CONNECT_MS_MAX: u64 = 5_000;
+/// Bytes of an answer, at most.
+pub const MESSAGE_BYTES_MAX: usize = 32 << 20;
+
+/// Why a call failed.
+#[derive(Debug, Error)]
+pub enum SequencerError {
+    /// The URL is none.
+    #[error("sequencer URL: {0}")]
+    Url(tonic::transport::Error),
+    /// The sequencer refused; `reason` is stable, for example `WRONG_NONCE`.
+    #[error("{reason}: {message}")]
+    Refused {
+        /// Stable SCREAMING_SNAKE_CASE code.
+        reason: String,
+        /// Whether the same bytes could be accepted later.
+        transient: bool,
+        /// For humans.
+        message: String,
+    },
+    /// What was asked for does not exist.
+    #[error("not found: {message}")]
+    NotFound {
+        /// For humans.
+        message: String,
+    },
+    /// No answer, in time or at all.
+    #[error("sequencer not available: {message}")]
+    Unavailable {
+        /// For humans.
+        message: String,
+    },
+    /// The answer does not decode.
+    #[error("sequencer's answer: {0}")]
+    Decode(#[from] DecodeError),
+    /// A field that must be there is missing, or contradicts another.
+    #[error("sequencer's answer: {0}")]
+    Nonsense(&'static str),
+}
+
+impl SequencerError {
+    /// The stable code, if the sequencer refused.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Refused { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Refused { transient: true, .. })
+    }
+}
+
+impl From<Status> for SequencerError {
+    fn from(status: Status) -> Self {
+        let message = status.message().to_owned();
+        let metadata = status.metadata().get(REASON_METADATA).and_then(|v| v.to_str().ok());
+        let detail = RejectionDetail::from_status(&status);
+        let transient = detail.as_ref().is_some_and(|detail| detail.transient);
+        let reason = detail.map(|detail| detail.reason).or(metadata.map(str::to_owned));
+        match (status.code(), reason) {
+            (Code::NotFound, _) => Self::NotFound { message },
+            (_, Some(reason)) => Self::Refused { reason, transient, message },
+            (Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown, _) => {
+                Self::Unavailable { message }
+            }
+            (code, None) => Self::Refused {
+                reason: format!("{code:?}").to_uppercase(),
+                transient: code == Code::ResourceExhausted,
+                message,
+            },
+        }
+    }
+}
+
+/// The deployment a sequencer serves, as it says; compare with what you know yourself.
+#[derive(Debug, Clone)]
+pub struct Info {
+    /// Main chain's id.
+    pub chain_id: u64,
+    /// Kerros contract.
+    pub contract: Address,
+    /// Signed in every transaction; computed here from chain id and contract.
+    pub domain: Fr,
+    /// The verification key, decoded and checked against its hash.
+    pub verification_key: Option<VerificationKey>,
+    /// Everything else.
+    pub message: proto::GetInfoResponse,
+}
+
+/// An account with its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountView {
+    /// The index.
+    pub index: AccountIndex,
+    /// Its fields; balance in asset units.
+    pub account: Account,
+}
+
+/// A connection to a sequencer. Clones share it; it reconnects by itself.
+#[derive(Debug, Clone)]
+pub struct SequencerClient {
+    inner: SequencerServiceClient<Channel>,
+}
+
+fn timed<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(Duration::from_millis(CALL_MS_MAX));
+    request
+}
+
+fn array<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], SequencerError> {
+    bytes.try_into().map_err(|_| SequencerError::Nonsense(what))
+}
+
+fn view(account: Option<proto::Account>) -> Result<AccountView, SequencerError> {
+    let account = account.ok_or(SequencerError::Nonsense("no account in the answer"))?;
+    let asset = u16::try_from(account.asset);
+    Ok(AccountView {
+        index: AccountIndex::new(account.index)?,
+        account: Account {
+            key: fr_from_be("key", &array(&account.key, "key is not 32 bytes")?)?,
+            balance: account.balance,
+            nonce: account.nonce,
+            asset: asset.map_err(|_| SequencerError::Nonsense("asset id above 65535"))?,
+            owner: Address(array(&account.owner, "owner is no address")?),
+        },
+    })
+}
+
+impl SequencerClient {
+    /// Does not connect yet: every call does if need be.
+    pub fn new(url: &str) -> Result<Self, SequencerError> {
+        let endpoint = Endpoint::from_shared(url.to_owned())
+            .map_err(SequencerError::Url)?
+            .connect_timeout(Duration::from_millis(CONNECT_MS_MAX));
+        let inner = SequencerServiceClient::new(endpoint.connect_lazy())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX);
+        Ok(Self { inner })
+    }
+
+    /// Deployment, limits and load.
+    pub async fn info(&self) -> Result<Info, SequencerError> {
+        let request = timed(proto::GetInfoRequest {});
+        let message = self.inner.clone().get_info(request).await?.into_inner();
+        let contract = Address(array(&message.contract, "contract is no address")?);
+        let domain = transcript::domain(message.chain_id, &contract);
+        if fr_from_be("domain", &array(&message.domain, "domain is not 32 bytes")?)? != domain {
+            return Err(SequencerError::Nonsense("domain is not that of its chain and contract"));
+        }
+        let verification_key = match message.verification_key.as_slice() {
+            [] => None,
+            bytes => {
+                let key = VerificationKey::decode(bytes)?;
+                if key.hash().as_slice() != message.vk_hash {
+                    return Err(SequencerError::Nonsense("vk_hash is not that of the key"));
+                }
+                Some(key)
+            }
+        };
+        Ok(Info { chain_id: message.chain_id, contract, domain, verification_key, message })
+    }
+
+    /// Opens an account, or gives the index of the one that has this triple.
+    pub async fn open(
+        &self,
+        asset: AssetId,
+        owner: Address,
+        key: AccountKey,
+    ) -> Result<(AccountIndex, bool), SequencerError> {
+        let request = proto::OpenAccountRequest {
+            asset: asset.get().into(),
+            owner: owner.0.to_vec(),
+            key: key.to_be().to_vec(),
+        };
+        let answer = self.inner.clone().open_account(timed(request)).await?.into_inner();
+        Ok((AccountIndex::new(answer.index)?, answer.opened))
+    }
+
+    /// Submits a transaction. The receipt means: executed, and on the sequencer's disk. Submitting
+    /// the same transaction again gives the same receipt.
+    pub async fn submit(
+        &self,
+        signed: &SignedTransaction,
+    ) -> Result<proto::Receipt, SequencerError> {
+        let request = proto::SubmitTransactionRequest { transaction: signed.encode() };
+        let answer = self.inner.clone().submit_transaction(timed(request)).await?.into_inner();
+        let receipt = answer.receipt.ok_or(SequencerError::Nonsense("no receipt"))?;
+        if receipt.transaction_id != signed.transaction.id().0 {
+            return Err(SequencerError::Nonsense("the receipt is another transaction's"));
+        }
+        Ok(receipt)
+    }
+
+    /// An account by its index.
+    pub async fn account(&self, index: AccountIndex) -> Result<AccountView, SequencerError> {
+        let by = proto::get_account_request::By::Index(index.get());
+        let request = timed(proto::GetAccountRequest { by: Some(by) });
+        let found = view(self.inner.clone().get_account(request).await?.into_inner().account)?;
+        if found.index != index {
+            return Err(SequencerError::Nonsense("another account than asked for"));
+        }
+        Ok(found)
+    }
+
+    /// The account with this triple; none if there is none.
+    pub async fn account_of(
+        &self,
+        asset: AssetId,
+        owner: Address,
+        key: AccountKey,
+    ) -> Result<Option<AccountView>, SequencerError> {
+        let by = proto::get_account_request::By::Triple(proto::AccountTriple {
+            key: key.to_be().to_vec(),
+            asset: asset.get().into(),
+            owner: owner.0.to_vec(),
+        });
+        let request = timed(proto::GetAccountRequest { by: Some(by) });
+        let answer = match self.inner.clone().get_account(request).await.map_err(Into::into) {
+            Ok(answer) => answer.into_inner(),
+            Err(SequencerError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found = view(answer.account)?;
+        let triple = (found.account.key, found.account.asset, found.account.owner);
+        if triple != (key.get(), asset.get(), owner) {
+            return Err(SequencerError::Nonsense("another account than asked for"));
+        }
+        Ok(Some(found))
+    }
+
+    /// All accounts of a key, ascending by index.
+    pub async fn accounts(&self, key: AccountKey) -> Result<Vec<AccountView>, SequencerError> {
+        let (mut found, mut after_index) = (Vec::new(), 0);
+        loop {
+            let key = key.to_be().to_vec();
+            let request = timed(proto::ListAccountsRequest { key, page_size: 0, after_index });
+            let page = self.inner.clone().list_accounts(request).await?.into_inner();
+            for account in page.accounts {
+                found.push(view(Some(account))?);
+            }
+            if page.next_after_index <= after_index {
+                return Ok(found);
+            }
+            after_index = page.next_after_index;
+        }
+    }
+
+    /// An acknowledged transaction with the state of its batch.
+    pub async fn transaction(
+        &self,
+        id: TransactionId,
+    ) -> Result<(SignedTransaction, proto::Receipt, BatchState), SequencerError> {
+        let request = timed(proto::GetTransactionRequest { transaction_id: id.0.to_vec() });
+        let answer = self.inner.clone().get_transaction(request).await?.into_inner();
+        let signed = SignedTransaction::decode(&answer.transaction)?;
+        if signed.transaction.id() != id {
+            return Err(SequencerError::Nonsense("another transaction than asked for"));
+        }
+        let state = answer.state();
+        let receipt = answer.receipt.ok_or(SequencerError::Nonsense("no receipt"))?;
+        Ok((signed, receipt, state))
+    }
+
+    /// One batch, on request with its data and proof.
+    pub async fn batch(
+        &self,
+        number: u64,
+        with_data: bool,
+    ) -> Result<proto::Batch, SequencerError> {
+        let request = timed(proto::GetBatchRequest { number, with_data });
+        let answer = self.inner.clone().get_batch(request).await?.into_inner();
+        answer.batch.ok_or(SequencerError::Nonsense("no batch in the answer"))
+    }
+
+    /// The newest batches in descending order, the open one first.
+    pub async fn batches(&self, count: u32) -> Result<Vec<proto::Batch>, SequencerError> {
+        let request = timed(proto::ListBatchesRequest { page_size: count, before_number: 0 });
+        Ok(self.inner.clone().list_batches(request).await?.into_inner().batches)
+    }
+
+    /// Seals the open batch now; the number sealed, none if it was empty. For operators and tests.
+    pub async fn seal(&self) -> Result<Option<u64>, SequencerError> {
+        let request = timed(proto::SealBatchRequest {});
+        let number = self.inner.clone().seal_batch(request).await?.into_inner().number;
+        Ok((number != 0).then_some(number))
+    }
+
+    /// Doubles the ledger with the next batch that is opened; k from then on. For operators.
+    pub async fn grow(&self) -> Result<u32, SequencerError> {
+        let request = timed(proto::GrowLedgerRequest {});
+        Ok(self.inner.clone().grow_ledger(request).await?.into_inner().k)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_keep_their_stable_code() {
+        let detail = RejectionDetail {
+            reason: "INSUFFICIENT_BALANCE".to_owned(),
+            transient: true,
+            message: "balance 1, amount and fee need 2".to_owned(),
+            values: Default::default(),
+        };
+        let error = SequencerError::from(detail.into_status(Code::FailedPrecondition));
+        assert_eq!(error.reason(), Some("INSUFFICIENT_BALANCE"));
+        assert!(error.is_transient());
+    }
+
+    #[test]
+    fn the_metadata_alone_names_the_reason() {
+        let mut status = Status::failed_precondition("nonce 1, account expects 2");
+        status.metadata_mut().insert(REASON_METADATA, "WRONG_NONCE".parse().expect("ascii"));
+        let error = SequencerError::from(status);
+        assert_eq!(error.reason(), Some("WRONG_NONCE"));
+        assert!(!error.is_transient());
+    }
+
+    #[test]
+    fn transport_failures_are_transient_and_missing_things_are_not_found() {
+        assert!(SequencerError::from(Status::unavailable("x")).is_transient());
+        let error = SequencerError::from(Status::not_found("x"));
+        assert!(matches!(error, SequencerError::NotFound { .. }));
+    }
+}

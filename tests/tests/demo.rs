@@ -1,0 +1,72 @@
+//! `kerros demo` as a user runs it: the built command, its exit code, its report.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The command beside this test's own executable: `cargo test --workspace` builds both.
+fn kerros() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let dir = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
+    let path = dir.join(format!("kerros{}", std::env::consts::EXE_SUFFIX));
+    assert!(path.exists(), "{} is missing: cargo build --release --workspace", path.display());
+    path
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn the_demo_holds_from_deposits_to_claims() {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kerros-keys");
+    let output = Command::new(kerros())
+        .args(["demo", "--json", "--shape", "16,8,24,8,4", "--keys", keys])
+        .output()
+        .expect("started");
+    let log = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}; standard error was:\n{log}"));
+    assert_eq!(output.status.code(), Some(0), "{report:#}\n{log}");
+    assert_eq!(report["holds"], true);
+
+    assert!(number(&report["transfers"]) >= 60);
+    assert!(number(&report["accounts"]) >= 10);
+    let batches = report["batches"].as_array().expect("batches");
+    assert!(batches.len() >= 2);
+    let mut previous: Option<&Value> = None;
+    for batch in batches {
+        assert_eq!(batch["state"], "final");
+        if let Some(previous) = previous {
+            assert_eq!(batch["old_root"], previous["new_root"], "roots form a chain");
+        }
+        previous = Some(batch);
+        assert!(number(&batch["proof"]["constraints"]) > 0);
+        assert!(number(&batch["proof"]["proving_us"]) > 0);
+        for phase in ["witness", "kzg_quotient", "groth16_fft", "groth16_msm", "kzg_opening"] {
+            assert!(number(&batch["proof"]["phases_us"][phase]) > 0, "{phase}");
+        }
+        assert!(number(&batch["settlement"]["gas_used"]) > 100_000);
+    }
+    let last = previous.expect("at least two");
+    assert_eq!(last["new_root"], report["root"], "the contract has the last batch's root");
+    let transfers: u64 = batches.iter().map(|batch| number(&batch["transfers"])).sum();
+    assert_eq!(transfers, number(&report["transfers"]));
+
+    let books = report["books"].as_array().expect("books");
+    assert_eq!(books.len(), 2);
+    for books in books {
+        let (deposits, fees) = (number(&books["deposits"]), number(&books["fees"]));
+        let (balances, gone) = (number(&books["balances"]), number(&books["withdrawals"]));
+        assert_eq!(deposits, balances + gone + fees);
+        assert!(deposits > 0 && gone > 0 && fees > 0);
+        assert_eq!(books["contract_tokens"], books["expected_tokens"]);
+    }
+    assert!(report["checks"].as_array().expect("checks").len() >= 20);
+}
+
+#[test]
+fn too_few_transfers_are_refused_at_the_command_line() {
+    let status = Command::new(kerros()).args(["demo", "--transfers", "59"]).output();
+    assert_eq!(status.expect("started").status.code(), Some(2));
+}
