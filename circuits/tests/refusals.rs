@@ -12,6 +12,7 @@ mod support;
 use ark_bn254::Fr;
 use ark_ed_on_bn254::Fr as Scalar;
 use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField};
+use kerros_circuits::builder::evaluate;
 use kerros_circuits::journal::{class, flag};
 use kerros_circuits::ledger::RowWitness;
 use kerros_protocol::account::{Account, Address};
@@ -132,6 +133,12 @@ fn a_key_of_low_order_signs_nothing_though_the_equation_holds() {
         let signed = SignedTransaction { transaction, public_key: PublicKey(key), signature };
         scene.pay_authorised(&signed, transfer);
         scene.must_be_refused();
+        // What refuses it first is 0·inverse = 1 for the x of 8A, which no later wire can mend: the
+        // conversion behind it leaves v of P = −4A = (0, −1) free.
+        let verdict = judge(&scene.forged());
+        let first = &compiled().constraints[verdict.violated[0]];
+        assert_eq!(evaluate(&first.a, &verdict.assignment), Fr::ZERO);
+        assert_eq!(first.c, [(0, ONE)]);
     }
 }
 
@@ -661,7 +668,12 @@ fn an_opened_account_is_not_opened_again() {
     scene.open(1, 9, 1);
     scene.must_be_refused();
     assert!(judge(&scene.forged()).satisfied(), "the circuit leaves this to the opening");
-    // It is opened twice in one batch.
+    // It is opened twice in one batch, by the same holder or by another.
+    let mut scene = Scene::new();
+    scene.open(6, 6, 1);
+    scene.open(6, 6, 1);
+    scene.must_be_refused();
+    assert_eq!(judge(&scene.forged()).violated.len(), 1, "an open starts its run");
     let mut scene = Scene::new();
     scene.open(6, 6, 1);
     scene.open(6, 7, 1);
@@ -680,6 +692,46 @@ fn an_open_leaves_balance_and_nonce_zero() {
         w.rows[15].nonce = fr(nonce);
         assert!(!judge(&w).satisfied(), "{before} {after} {nonce}");
     }
+}
+
+#[test]
+fn every_record_but_a_forced_exit_names_an_asset() {
+    let set = |w: &mut kerros_circuits::batch::BatchWitness| {
+        w.rows.iter_mut().for_each(|row| row.asset = Fr::ZERO);
+        w.deposits[0].asset = Fr::ZERO;
+        w.transfers[0].asset = Fr::ZERO;
+        w.collects[0].asset = Fr::ZERO;
+    };
+    let mut scene = Scene::new();
+    scene.deposit(1, 1, 1, 5);
+    let mut w = scene.honest();
+    set(&mut w);
+    assert_eq!(judge(&w).violated.len(), 1, "a deposit");
+    let mut scene = Scene::new();
+    scene.pay(1, 1, 2, 100, 0);
+    let mut w = scene.honest();
+    set(&mut w);
+    assert_eq!(judge(&w).violated.len(), 1, "a transfer");
+    let mut scene = Scene::new();
+    scene.collect(1, 0);
+    let mut w = scene.honest();
+    set(&mut w);
+    assert_eq!(judge(&w).violated.len(), 1, "a collect");
+    // An exit signs its asset: take the signature along.
+    let mut scene = Scene::new();
+    scene.exit(1, 1, 5, 0, Address([9; 20]));
+    let mut w = scene.honest();
+    set(&mut w);
+    let e = &mut w.exits[0];
+    e.asset = Fr::ZERO;
+    let two = |bits: u64| Fr::from(2u64).pow([bits]);
+    let packed = fr(2) + e.from * two(4) + e.amount * two(60) + e.nonce * two(140);
+    let message = kerros_protocol::poseidon::hash(&[fr(DOMAIN), packed, e.recipient, Fr::ZERO]);
+    let (secret, _) = wallet(1);
+    let signature = secret.sign(message);
+    let h = challenge(&signature.r8, &secret.public_key().0, message);
+    (e.signature.s, e.signature.h) = (signature.s, h);
+    assert_eq!(judge(&w).violated.len(), 1, "a signed exit");
 }
 
 #[test]

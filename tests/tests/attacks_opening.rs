@@ -148,7 +148,8 @@ fn an_opening_value_that_is_not_the_states_passes_groth16_and_fails_the_pairing(
     let proof =
         stage.prove(&statement, &honest.witness, (&stage.before, &honest.after), &honest.touched);
     assert_eq!(stage.verify(&proof), Ok(()), "the cheat's tools make good proofs");
-    let forgeries: [(&str, fn(&mut Account)); 4] = [
+    type Forgery = (&'static str, fn(&mut Account));
+    let forgeries: [Forgery; 4] = [
         ("a richer account", |a| a.balance += 1_000_000),
         ("a smaller nonce is a replay", |a| a.nonce += 1),
         ("another owner", |a| a.owner = Address([9; 20])),
@@ -358,8 +359,8 @@ fn parts_of_two_batches_proofs_do_not_mix() {
 
 #[test]
 fn errors_of_both_halves_do_not_cancel() {
-    // A Groth16 part off by e(P, [1]_2) and a KZG part off by the same: without ρ, or with a ρ
-    // drawn before C and W, their product could be one. W' = W + [s] is off by s·(z − τ).
+    // ρ is drawn after both parts: a shift in one, made up for in the other under the ρ of the
+    // good proof (or under none), meets another ρ.
     let stage = Stage::payment();
     let proved =
         prove_batch(&stage.keys, &stage.before, &stage.batch, domain(), &mut OsRng).unwrap();
@@ -367,7 +368,6 @@ fn errors_of_both_halves_do_not_cancel() {
     let key = &stage.keys.verification;
     let challenges = Challenges::draw(&stage.statement(), &good.h, &good.q);
     for rho_known in [good.rho(&challenges.z), ONE] {
-        // e(−C', δ) and e(ρ·(E + z·W'), 1): a shift of A by u moves ρ·(−c·u) − IC[5]·u.
         let shift = rho_known.inverse().unwrap();
         let mut proof = good;
         proof.w = (good.w + G1Affine::generator() * shift).into_affine();
