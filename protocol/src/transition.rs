@@ -31,25 +31,35 @@ pub fn open(ledger: &mut Ledger, record: &OpenRecord) -> Result<(), Rejection> {
     if !in_ledger(ledger, index)?.is_empty() {
         return Err(Rejection::AlreadyOpen { index });
     }
-    let account = Account {
+    ledger.set(index, opened(record));
+    Ok(())
+}
+
+fn opened(record: &OpenRecord) -> Account {
+    Account {
         key: record.key.get(),
         balance: 0,
         nonce: 0,
         asset: record.asset.get(),
         owner: record.owner,
-    };
-    ledger.set(index, account);
-    Ok(())
+    }
+}
+
+/// A deposit names the account by all that never changes.
+fn matches(account: &Account, record: &DepositRecord) -> Result<(), Rejection> {
+    let triple = (account.key, account.asset, account.owner);
+    if triple == (record.key.get(), record.asset.get(), record.owner) {
+        Ok(())
+    } else {
+        Err(Rejection::DepositMismatch { index: record.index, key: record.key })
+    }
 }
 
 /// Credits a deposit to an account of the same key, asset and owner.
 pub fn deposit(ledger: &mut Ledger, record: &DepositRecord) -> Result<(), Rejection> {
     let index = record.index;
     let mut account = in_ledger(ledger, index)?;
-    let triple = (account.key, account.asset, account.owner);
-    if triple != (record.key.get(), record.asset.get(), record.owner) {
-        return Err(Rejection::DepositMismatch { index, key: record.key });
-    }
+    matches(&account, record)?;
     let balance = account.balance.checked_add(record.amount);
     account.balance = balance.ok_or(Rejection::BalanceOverflow { index })?;
     ledger.set(index, account);
@@ -216,10 +226,65 @@ pub enum ReplayError {
     },
 }
 
-#[derive(Default)]
+/// An account on its way through a replay: sums may leave its range before they come back.
 struct Net {
-    amount: i128,
-    nonces: u64,
+    before: Account,
+    account: Account,
+    balance: i128,
+    nonce: u64,
+}
+
+/// The touched accounts only: a replay costs what the data costs, whatever the ledger's size.
+struct Touched<'a> {
+    ledger: &'a Ledger,
+    accounts: BTreeMap<AccountIndex, Net>,
+}
+
+impl Touched<'_> {
+    fn at(&mut self, index: AccountIndex) -> Result<&mut Net, Rejection> {
+        let before = in_ledger(self.ledger, index)?;
+        Ok(self.accounts.entry(index).or_insert(Net {
+            before,
+            account: before,
+            balance: before.balance.into(),
+            nonce: before.nonce.into(),
+        }))
+    }
+    fn existing(&mut self, index: AccountIndex) -> Result<&mut Net, Rejection> {
+        let net = self.at(index)?;
+        if net.account.is_empty() { Err(Rejection::AccountEmpty { index }) } else { Ok(net) }
+    }
+    fn open(&mut self, record: &OpenRecord) -> Result<(), Rejection> {
+        let net = self.at(record.index)?;
+        if !net.account.is_empty() {
+            return Err(Rejection::AlreadyOpen { index: record.index });
+        }
+        net.account = opened(record);
+        Ok(())
+    }
+    fn deposit(&mut self, record: &DepositRecord) -> Result<(), Rejection> {
+        let net = self.at(record.index)?;
+        matches(&net.account, record)?;
+        net.balance += i128::from(record.amount);
+        Ok(())
+    }
+    fn transfer(&mut self, record: &TransferRecord) -> Result<(), Rejection> {
+        let payer = self.existing(record.from)?;
+        payer.balance -= i128::from(record.amount) + record.fee.value().cast_signed();
+        payer.nonce += 1;
+        self.existing(record.to)?.balance += i128::from(record.amount);
+        Ok(())
+    }
+    fn exit(&mut self, record: &ExitRecord) -> Result<(), Rejection> {
+        let payer = if record.forced { self.at(record.from)? } else { self.existing(record.from)? };
+        payer.balance -= i128::from(record.amount) + record.fee.value().cast_signed();
+        payer.nonce += u64::from(!record.forced);
+        Ok(())
+    }
+    fn collect(&mut self, record: &CollectRecord) -> Result<(), Rejection> {
+        self.existing(record.to)?.balance += i128::from(record.amount);
+        Ok(())
+    }
 }
 
 /// Applies published data. The ledger is unchanged if it is refused. Gives the indices touched, in
@@ -228,62 +293,92 @@ pub fn replay(
     ledger: &mut Ledger,
     data: &BatchData,
 ) -> Result<Vec<(AccountIndex, Account)>, ReplayError> {
-    let mut next = ledger.clone();
-    let mut net: BTreeMap<AccountIndex, Net> = BTreeMap::new();
-    let refuse =
-        |section, record| move |rejection| ReplayError::Rejected { section, record, rejection };
-    for (i, record) in data.opens.iter().enumerate() {
-        open(&mut next, record).map_err(refuse('O', i))?;
-        net.entry(record.index).or_default();
+    fn all<R>(
+        section: char,
+        records: &[R],
+        mut apply: impl FnMut(&R) -> Result<(), Rejection>,
+    ) -> Result<(), ReplayError> {
+        records.iter().enumerate().try_for_each(|(record, r)| {
+            apply(r).map_err(|rejection| ReplayError::Rejected { section, record, rejection })
+        })
     }
-    let existing = |next: &Ledger, index| match in_ledger(next, index)?.is_empty() {
-        true => Err(Rejection::AccountEmpty { index }),
-        false => Ok(()),
-    };
-    for (i, record) in data.deposits.iter().enumerate() {
-        let index = record.index;
-        let account = in_ledger(&next, index).map_err(refuse('D', i))?;
-        let triple = (account.key, account.asset, account.owner);
-        if triple != (record.key.get(), record.asset.get(), record.owner) {
-            let rejection = Rejection::DepositMismatch { index, key: record.key };
-            return Err(refuse('D', i)(rejection));
+    let mut touched = Touched { ledger, accounts: BTreeMap::new() };
+    all('O', &data.opens, |record| touched.open(record))?;
+    all('D', &data.deposits, |record| touched.deposit(record))?;
+    all('T', &data.transfers, |record| touched.transfer(record))?;
+    all('E', &data.exits, |record| touched.exit(record))?;
+    all('F', &data.collects, |record| touched.collect(record))?;
+    let mut accounts = touched.accounts;
+    for (index, net) in &mut accounts {
+        match (u64::try_from(net.balance), u32::try_from(net.nonce)) {
+            (Ok(balance), Ok(nonce)) => {
+                (net.account.balance, net.account.nonce) = (balance, nonce);
+            }
+            _ => {
+                let (index, balance, nonce) = (*index, net.balance, net.nonce);
+                return Err(ReplayError::OutOfRange { index, balance, nonce });
+            }
         }
-        net.entry(index).or_default().amount += i128::from(record.amount);
     }
-    for (i, TransferRecord { from, to, amount, fee }) in data.transfers.iter().enumerate() {
-        existing(&next, *from).map_err(refuse('T', i))?;
-        existing(&next, *to).map_err(refuse('T', i))?;
-        let payer = net.entry(*from).or_default();
-        payer.amount -= i128::from(*amount) + fee.value().cast_signed();
-        payer.nonces += 1;
-        net.entry(*to).or_default().amount += i128::from(*amount);
+    for (index, net) in &accounts {
+        ledger.set(*index, net.account);
     }
-    for (i, record) in data.exits.iter().enumerate() {
-        if !record.forced {
-            existing(&next, record.from).map_err(refuse('E', i))?;
-        } else {
-            in_ledger(&next, record.from).map_err(refuse('E', i))?;
-        }
-        let payer = net.entry(record.from).or_default();
-        payer.amount -= i128::from(record.amount) + record.fee.value().cast_signed();
-        payer.nonces += u64::from(!record.forced);
+    Ok(accounts.into_iter().map(|(index, net)| (index, net.before)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountKey, AssetId};
+    use crate::amount::Fee;
+    use ark_bn254::Fr;
+
+    fn index(i: u32) -> AccountIndex {
+        AccountIndex::new(i).expect("in range")
     }
-    for (i, record) in data.collects.iter().enumerate() {
-        existing(&next, record.to).map_err(refuse('F', i))?;
-        net.entry(record.to).or_default().amount += i128::from(record.amount);
+
+    fn two_accounts() -> BatchData {
+        let asset = AssetId::new(1).expect("not 0");
+        let record = |i: u32| OpenRecord {
+            index: index(i),
+            asset,
+            owner: Address([1; 20]),
+            key: AccountKey::new(Fr::from(i)).expect("not 0"),
+        };
+        let opens = vec![record(1), record(2)];
+        let OpenRecord { index, key, owner, .. } = opens[0];
+        let deposit = DepositRecord { index, amount: 100, asset, key, owner };
+        BatchData { opens, deposits: vec![deposit], ..BatchData::default() }
     }
-    let mut touched = Vec::with_capacity(net.len());
-    for (index, change) in &net {
-        let mut account = next.get(*index);
-        let balance = i128::from(account.balance) + change.amount;
-        let nonce = u64::from(account.nonce) + change.nonces;
-        match (u64::try_from(balance), u32::try_from(nonce)) {
-            (Ok(balance), Ok(nonce)) => (account.balance, account.nonce) = (balance, nonce),
-            _ => return Err(ReplayError::OutOfRange { index: *index, balance, nonce }),
-        }
-        touched.push((*index, ledger.get(*index)));
-        next.set(*index, account);
+
+    fn transfer(from: u32, to: u32, amount: u64) -> TransferRecord {
+        TransferRecord { from: index(from), to: index(to), amount, fee: Fee::ZERO }
     }
-    *ledger = next;
-    Ok(touched)
+
+    #[test]
+    fn a_replay_does_not_depend_on_the_order_of_transfers() {
+        let mut data = two_accounts();
+        data.transfers = vec![transfer(2, 1, 30), transfer(1, 2, 80)];
+        let mut ledger = Ledger::new(3);
+        let touched = replay(&mut ledger, &data).expect("fits");
+        assert_eq!(touched, [(index(1), Account::EMPTY), (index(2), Account::EMPTY)]);
+        assert_eq!((ledger.get(index(1)).balance, ledger.get(index(2)).balance), (50, 50));
+        assert_eq!(ledger.get(index(1)).nonce, 1);
+    }
+
+    #[test]
+    fn a_refused_replay_changes_nothing() {
+        let mut ledger = Ledger::new(3);
+        let mut data = two_accounts();
+        data.transfers = vec![transfer(1, 2, 101)];
+        let before = ledger.clone();
+        let refused = replay(&mut ledger, &data);
+        assert!(matches!(refused, Err(ReplayError::OutOfRange { balance: -1, .. })), "{refused:?}");
+        assert_eq!(ledger, before);
+        data.transfers = vec![transfer(1, 3, 1)];
+        let refused = replay(&mut ledger, &data);
+        let rejection = Rejection::AccountEmpty { index: index(3) };
+        assert_eq!(refused, Err(ReplayError::Rejected { section: 'T', record: 0, rejection }));
+        assert_eq!(ledger, before);
+    }
 }

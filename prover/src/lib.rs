@@ -5,3 +5,4 @@
 pub mod keys;
 pub mod openings;
 pub mod prove;
+pub mod workload;

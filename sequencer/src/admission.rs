@@ -112,7 +112,8 @@ impl Admission {
         commands: mpsc::Sender<Command>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let name = |i| format!("kerros-admission-{i}");
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build()?;
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build()?;
         let backlog = Arc::new(Semaphore::new(BACKLOG_MAX));
         Ok(Self { domain, pool: Arc::new(pool), backlog, commands })
     }
@@ -171,8 +172,7 @@ impl Admission {
         owner: Address,
         key: AccountKey,
     ) -> Result<Opened, OpenRequestError> {
-        let overloaded =
-            OpenRequestError::Overloaded { waiting: self.waiting(), max: BACKLOG_MAX };
+        let overloaded = OpenRequestError::Overloaded { waiting: self.waiting(), max: BACKLOG_MAX };
         let permit = Arc::clone(&self.backlog).try_acquire_owned().map_err(|_| overloaded)?;
         let (reply, answer) = oneshot::channel();
         let command = Command::Open { asset, owner, key, reply, permit };

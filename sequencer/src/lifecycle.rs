@@ -39,7 +39,12 @@ impl Lifecycle {
             unsettled.insert(number, record);
         }
         let inner = Mutex::new(Inner { unsettled, open });
-        Ok(Self { journal, inner, revision: watch::Sender::new(0), stopping: AtomicBool::new(false) })
+        Ok(Self {
+            journal,
+            inner,
+            revision: watch::Sender::new(0),
+            stopping: AtomicBool::new(false),
+        })
     }
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

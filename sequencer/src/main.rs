@@ -153,8 +153,7 @@ async fn main_chain(
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         tokio::spawn(async move {
-            if let Err(error) =
-                rpc::serve(listener, chain, rpc::RpcOptions::default(), stop).await
+            if let Err(error) = rpc::serve(listener, chain, rpc::RpcOptions::default(), stop).await
             {
                 tracing::error!(%error, "JSON-RPC server of the embedded chain ended");
             }

@@ -5,7 +5,9 @@
 //! on disk. Any error here is fatal for the service: the disk is then ahead of or equal to what was
 //! answered, and a restart resumes there.
 
-use crate::execution::{Execution, ExecutionError, OpenError, Place, Placed, QueueEntry, TransactionError};
+use crate::execution::{
+    Execution, ExecutionError, OpenError, Place, Placed, QueueEntry, TransactionError,
+};
 use crate::journal::{Head, Journal, JournalError, Operation, SealWrite, TransactionRecord};
 use crate::lifecycle::Lifecycle;
 use crate::limits::GROUP_MAX;

@@ -170,7 +170,10 @@ impl Proving {
     }
 
     /// Takes a proof: checks it, stores it, and moves the batch to Verified.
-    pub async fn submit(self: &Arc<Self>, submission: Submission) -> Result<BatchState, ProofError> {
+    pub async fn submit(
+        self: &Arc<Self>,
+        submission: Submission,
+    ) -> Result<BatchState, ProofError> {
         let Submission { number, epoch, .. } = submission;
         let record = self.lifecycle.record(number)?.ok_or(ProofError::NoBatch { number })?;
         if let Some(known) = &record.proof

@@ -262,8 +262,7 @@ impl Sequencer {
             clock,
         };
         tasks.writer(move || Ordering::new(parts).run(inbox));
-        let supervisor =
-            tokio::spawn(tasks.supervise(stopped, commands, Arc::clone(&lifecycle)));
+        let supervisor = tokio::spawn(tasks.supervise(stopped, commands, Arc::clone(&lifecycle)));
         tracing::info!(%address, %prover_address, "serving");
         Ok(SequencerHandle {
             address,

@@ -113,7 +113,7 @@ fn with_arguments(init_code: &Bytes, arguments: impl SolConstructor) -> Bytes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revert {
     /// One of the contract's own errors.
-    Kerros(Box<KerrosErrors>),
+    Kerros(KerrosErrors),
     /// A reason in words, or a panic code, as Solidity encodes them.
     Text(String),
     /// No data: out of gas, malformed arguments, or no contract at the address.
@@ -130,9 +130,12 @@ impl Revert {
             return Self::Empty;
         }
         if let Ok(error) = KerrosErrors::abi_decode(data) {
-            return Self::Kerros(Box::new(error));
+            return Self::Kerros(error);
         }
-        match decode_revert_reason(data) {
+        // Only Solidity's own encodings: any bytes that happen to be UTF-8 are no reason.
+        let solidity = data.starts_with(&[0x08, 0xc3, 0x79, 0xa0]) // Error(string)
+            || data.starts_with(&[0x4e, 0x48, 0x7b, 0x71]); // Panic(uint256)
+        match decode_revert_reason(data).filter(|_| solidity) {
             Some(text) => Self::Text(text),
             None => Self::Other(Bytes::copy_from_slice(data)),
         }

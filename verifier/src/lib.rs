@@ -7,5 +7,6 @@ pub mod audit;
 pub mod batch;
 pub mod contract;
 pub mod post;
+pub mod snarkjs;
 
 pub use batch::{VerifyError, pairing_check, verify_batch, verify_growth};

@@ -14,7 +14,7 @@ pub fn boolean(b: &mut Builder, value: Fr) -> Num {
 /// A number made of `width` bits: in `[0, 2^width)` by construction, width ≤ 253. Only the low
 /// bits of `value` are used; if it does not fit, whatever else is tied to the number fails.
 pub fn number(b: &mut Builder, value: Fr, width: u32) -> (Num, Vec<Num>) {
-    assert!(width <= Fr::MODULUS_BIT_SIZE - 1, "{width} bits may wrap");
+    assert!(width < Fr::MODULUS_BIT_SIZE, "{width} bits may wrap");
     let bits = raw_bits(b, value, width);
     (Num::from_bits(&bits), bits)
 }

@@ -2,7 +2,7 @@
 //!
 //! Mirrors [`kerros_protocol::poseidon::permute`]. During the partial rounds only one word passes an
 //! S-box; the others are linear combinations of earlier S-box outputs whose coefficients depend on
-//! the width alone. They are computed once a width (see [`Template`]). S-boxes of constants cost
+//! the width alone. They are computed once a width (see `Template`). S-boxes of constants cost
 //! nothing: 240 constraints for two inputs, 609 for sixteen with a constant first word.
 
 use crate::builder::{Builder, Num};

@@ -117,9 +117,8 @@ impl ProverService for ProverApi {
         request: Request<GetBatchDataRequest>,
     ) -> Answer<GetBatchDataResponse> {
         let number = request.into_inner().batch_number;
-        let missing = || {
-            Refusal::new(Code::NotFound, "BATCH_NOT_FOUND", format!("no sealed batch {number}"))
-        };
+        let missing =
+            || Refusal::new(Code::NotFound, "BATCH_NOT_FOUND", format!("no sealed batch {number}"));
         let sealed = self.journal.sealed(number).map_err(Refusal::internal)?;
         let sealed_batch = sealed.ok_or_else(missing)?;
         Ok(Response::new(GetBatchDataResponse { sealed_batch }))

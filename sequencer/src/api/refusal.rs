@@ -185,9 +185,7 @@ impl From<ProofError> for Refusal {
             }
             ProofError::Lease(lease) => lease.into(),
             ProofError::Malformed(_) => Self::new(Code::InvalidArgument, "PROOF_MALFORMED", error),
-            ProofError::Invalid { .. } => {
-                Self::new(Code::InvalidArgument, "PROOF_INVALID", error)
-            }
+            ProofError::Invalid { .. } => Self::new(Code::InvalidArgument, "PROOF_INVALID", error),
             ProofError::Stopping => stopping(),
             ProofError::Journal(_) | ProofError::Sealed(_) => Self::internal(error),
         }

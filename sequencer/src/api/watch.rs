@@ -8,9 +8,7 @@ use super::refusal::Refusal;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::ordering::Shared;
-use kerros_protocol::proto::{
-    Batch, BatchState, FollowBatchesResponse, WatchBatchesResponse,
-};
+use kerros_protocol::proto::{Batch, BatchState, FollowBatchesResponse, WatchBatchesResponse};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};

@@ -67,7 +67,9 @@ impl Operation {
         let mut r = Reader::new(bytes);
         let operation = match r.take_u8("operation kind")? {
             1 => Self::Open(OpenRecord::take(&mut r)?),
-            2 => Self::Deposit { entry: r.take_u64("entry")?, record: DepositRecord::take(&mut r)? },
+            2 => {
+                Self::Deposit { entry: r.take_u64("entry")?, record: DepositRecord::take(&mut r)? }
+            }
             3 => return Ok(Self::Signed(Box::new(SignedTransaction::decode(&bytes[1..])?))),
             4 => Self::ForcedExit {
                 entry: r.take_u64("entry")?,

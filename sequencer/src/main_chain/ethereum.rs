@@ -61,7 +61,7 @@ impl Ethereum {
             gas: Some(found.gas_limit()),
         };
         match self.call(call, At::Block(parent)).await {
-            Err(MainChainError::Reverted { data, .. }) => Some(data),
+            Err(MainChainError::Reverted { data, .. }) => Some(data.into()),
             _ => None,
         }
     }

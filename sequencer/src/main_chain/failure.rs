@@ -18,7 +18,7 @@ pub enum MainChainError {
         /// The returned data, decoded.
         reason: Revert,
         /// The returned data.
-        data: Bytes,
+        data: Box<[u8]>,
     },
     /// The call ran out of gas or broke a rule of the machine; there is no data.
     #[error("call halted: {reason}")]
@@ -161,7 +161,7 @@ impl MainChainError {
     /// A revert with this data.
     #[must_use]
     pub fn reverted(data: Bytes) -> Self {
-        Self::Reverted { reason: Revert::decode(&data), data }
+        Self::Reverted { reason: Revert::decode(&data), data: data.to_vec().into() }
     }
 
     /// The contract's own error, if that is why.

@@ -106,4 +106,3 @@ pub struct SequencerError {
     /// Why.
     pub source: TaskError,
 }
-

@@ -91,4 +91,3 @@ pub fn restore(
     );
     Ok(Restored { journal: Arc::new(journal), execution, lagrange })
 }
-

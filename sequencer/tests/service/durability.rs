@@ -135,8 +135,7 @@ async fn a_stream_is_executed_and_answered_in_its_own_order() {
         }
     }
     let stream = requests.clone().into_iter();
-    let stream =
-        stream.map(|transaction| proto::SubmitTransactionsRequest { transaction });
+    let stream = stream.map(|transaction| proto::SubmitTransactionsRequest { transaction });
     let answers =
         running.client.submit_transactions(tokio_stream::iter(stream)).await.unwrap().into_inner();
     let answers: Vec<_> = answers.map(|answer| answer.unwrap()).collect().await;

@@ -192,7 +192,7 @@ async fn fifty_kills_lose_nothing_that_was_acknowledged() {
             assert_eq!(found.receipt.as_ref(), Some(receipt), "kill {kill}, seed {seed}");
             assert_eq!(&found.transaction, bytes);
             let transaction = bytes.clone();
-            if counted % 16 == 0 {
+            if counted.is_multiple_of(16) {
                 let request = proto::SubmitTransactionRequest { transaction };
                 let again = client.submit_transaction(request).await.unwrap().into_inner();
                 assert_eq!(again.receipt.as_ref(), Some(receipt), "kill {kill}, seed {seed}");

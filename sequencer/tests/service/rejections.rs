@@ -1,6 +1,8 @@
 //! Every refusal a caller can meet has its own code, over real gRPC.
 
-use crate::rig::{OPERATOR, Rig, Running, account, at, exit, owner, reason, secret, transfer, transient};
+use crate::rig::{
+    OPERATOR, Rig, Running, account, at, exit, owner, reason, secret, transfer, transient,
+};
 use ark_bn254::Fr;
 use ark_ff::{BigInteger, Field, PrimeField};
 use kerros_protocol::account::Account;
@@ -59,8 +61,7 @@ async fn every_defect_of_a_transaction_has_its_own_code() {
     bad.transaction = transfer(1, (2, BOB), 11, 1, 7);
     let mut low = sign(transfer(6, (2, BOB), 10, 1, 0), ALICE);
     low.public_key = PublicKey(low_order());
-    let other_domain =
-        SignedTransaction::sign(good(7), &secret(ALICE), domain + Fr::from(1u64));
+    let other_domain = SignedTransaction::sign(good(7), &secret(ALICE), domain + Fr::from(1u64));
 
     let cases: Vec<(&str, bool, SignedTransaction)> = vec![
         ("INDEX_BEYOND_LEDGER", true, sign(transfer(40, (2, BOB), 1, 1, 0), ALICE)),
@@ -199,7 +200,10 @@ async fn what_does_not_exist_is_not_found_and_operator_calls_are_refused() {
     let (_rig, mut running) = started(|config| config.operator_calls = false).await;
     let id = proto::GetTransactionRequest { transaction_id: vec![1; 32] };
     let status = running.client.get_transaction(id).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "TRANSACTION_NOT_FOUND"));
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::NotFound, "TRANSACTION_NOT_FOUND")
+    );
     let by = Some(proto::get_account_request::By::Index(20));
     let status = running.client.get_account(proto::GetAccountRequest { by }).await.unwrap_err();
     assert_eq!(reason(&status), "ACCOUNT_NOT_FOUND");
@@ -215,7 +219,10 @@ async fn what_does_not_exist_is_not_found_and_operator_calls_are_refused() {
         assert_eq!(reason(&status), "BATCH_NOT_FOUND");
     }
     let status = running.client.seal_batch(proto::SealBatchRequest {}).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::PermissionDenied, "OPERATOR_ONLY"));
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::PermissionDenied, "OPERATOR_ONLY")
+    );
     let status = running.client.grow_ledger(proto::GrowLedgerRequest {}).await.unwrap_err();
     assert_eq!(reason(&status), "OPERATOR_ONLY");
     running.stop().await;

@@ -133,12 +133,7 @@ impl Rig {
             operator_calls: true,
             allow_development: true,
             admission_threads: 2,
-            ..Config::new(
-                self.data_dir(),
-                self.contract_address(),
-                account_key(OPERATOR),
-                owner(0),
-            )
+            ..Config::new(self.data_dir(), self.contract_address(), account_key(OPERATOR), owner(0))
         }
     }
     pub async fn start(&self, config: Config) -> Running {

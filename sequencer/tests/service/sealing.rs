@@ -9,7 +9,12 @@ use kerros_protocol::transition::replay;
 use kerros_sequencer::Config;
 
 /// All sealed batches from `first` on, checked as an auditor would: data replays, commitments match.
-async fn audited(rig: &Rig, running: &mut Running, ledger: &mut Ledger, first: u64) -> Vec<SealedBatch> {
+async fn audited(
+    rig: &Rig,
+    running: &mut Running,
+    ledger: &mut Ledger,
+    first: u64,
+) -> Vec<SealedBatch> {
     let mut out: Vec<SealedBatch> = Vec::new();
     let mut number = first;
     while running.info().await.open_batch > number {
@@ -34,7 +39,13 @@ async fn audited(rig: &Rig, running: &mut Running, ledger: &mut Ledger, first: u
     out
 }
 
-async fn funded(shape: &str, k: u8, k_max: u8, names: u8, change: impl FnOnce(&mut Config)) -> (Rig, Running, Ledger) {
+async fn funded(
+    shape: &str,
+    k: u8,
+    k_max: u8,
+    names: u8,
+    change: impl FnOnce(&mut Config),
+) -> (Rig, Running, Ledger) {
     let rig = Rig::new(shape, k, k_max).await;
     for name in 1..=names {
         rig.deposit(1, 1_000, name, owner(0)).await;
@@ -223,7 +234,8 @@ async fn the_ledger_grows_when_it_fills_up_and_when_asked() {
     running.submit(rig.transfer((1, 1), (2, 2), 5, 1)).await.unwrap();
     running.seal().await;
     let batches = audited(&rig, &mut running, &mut ledger, 1).await;
-    let grows: Vec<_> = batches.iter().map(|batch| (batch.k, batch.before_growth.is_some())).collect();
+    let grows: Vec<_> =
+        batches.iter().map(|batch| (batch.k, batch.before_growth.is_some())).collect();
     assert_eq!(grows, [(3, false), (3, false), (4, true), (5, true)]);
     assert_eq!(running.handle.grow().await, Some(5), "as large as it can be");
     running.stop().await;

@@ -80,7 +80,8 @@ pub fn prove(key: &VerificationKey, domain: Fr, batch: &SealedBatch) -> BatchPro
     // W = E/(tau − z)
     let n = statement.ledger_size();
     let c = (z.pow([1u64 << statement.k]) - Fr::ONE) / n;
-    let mut e = proof.q * -proof.z_s - G1Affine::generator() * (c * (proof.a + gamma * proof.delta));
+    let mut e =
+        proof.q * -proof.z_s - G1Affine::generator() * (c * (proof.a + gamma * proof.delta));
     let mut power = Fr::ONE;
     for (old, new) in statement.old.0.iter().zip(&statement.new.0) {
         e += (*old * (Fr::ONE - gamma) + *new * gamma) * power;

@@ -3,7 +3,7 @@
 //! block is one synced write, so that a restart resumes at the same head. There are no
 //! reorganisations and no waiting transactions.
 //!
-//! [`Chain`] is the chain itself, synchronous; [`Embedded`] offers it as a [`MainChain`].
+//! [`Chain`] is the chain itself, synchronous; [`Embedded`] offers it as a [`MainChain`](super::MainChain).
 
 mod execution;
 mod genesis;

@@ -58,7 +58,7 @@ impl From<MainChainError> for Failure {
             MainChainError::Reverted { reason, data } => Self {
                 code: 3,
                 message: format!("execution reverted: {reason}"),
-                data: Some(json!(data)),
+                data: Some(json!(Bytes::from(data))),
             },
             MainChainError::Refused(refusal) => Self::new(-32000, refusal.to_string()),
             MainChainError::Halted { reason } => Self::new(-32000, reason),
