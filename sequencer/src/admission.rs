@@ -199,3 +199,21 @@ fn check_size(bytes: &[u8]) -> Result<(), SubmitError> {
     let (have, max) = (bytes.len(), TRANSACTION_BYTES_MAX);
     if have > max { Err(SubmitError::TooLarge { have, max }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_the_backlog_requests_are_refused_as_overload_until_one_is_answered() {
+        let (commands, _inbox) = mpsc::channel(1);
+        let admission = Admission::new(Fr::from(1u64), 1, commands).expect("threads");
+        let admit = || admission.try_admit(vec![0; 3]);
+        let mut held: Vec<Admitted> = (0..BACKLOG_MAX).map(|_| admit().expect("room")).collect();
+        let overloaded = SubmitError::Overloaded { waiting: BACKLOG_MAX, max: BACKLOG_MAX };
+        assert_eq!(admit().err(), Some(overloaded));
+        assert_eq!(admission.waiting(), BACKLOG_MAX);
+        held.pop();
+        assert!(admit().is_ok());
+    }
+}

@@ -51,15 +51,21 @@ impl Tasks {
         commands: mpsc::Sender<Command>,
         lifecycle: Arc<Lifecycle>,
     ) -> Result<(), SequencerError> {
+        let asked = stopped.clone();
         let ended = tokio::select! {
+            biased;
             () = told(stopped) => None,
             Some(ended) = self.servers.join_next() => Some(ended),
             Some(ended) = self.background.join_next() => Some(ended),
             Some(ended) = self.writer.join_next() => Some(ended),
         };
-        let mut first = ended.map(|ended| {
-            failure(ended).unwrap_or_else(|task| SequencerError { task, source: TaskError::Early })
-        });
+        let mut first = match ended.map(failure) {
+            None => None,
+            Some(Ok(error)) => Some(error),
+            // Told at the same moment, and the server was quicker than we.
+            Some(Err(_)) if *asked.borrow() => None,
+            Some(Err(task)) => Some(SequencerError { task, source: TaskError::Early }),
+        };
         lifecycle.stop();
         self.background.shutdown().await;
         let late = Duration::from_millis(SHUTDOWN_MS_MAX);

@@ -1,10 +1,18 @@
 //! The real binary, killed with SIGKILL at random moments of a run. An independent journal of what
-//! was acknowledged, kept by the clients, must be part of the state that comes back.
+//! was acknowledged, kept by the clients, must be part of the state that comes back. A prover works
+//! all the while, and the chain must hold every batch once.
 
-use crate::rig::{OPERATOR, Rig, account_key, owner};
+use crate::rig::{OPERATOR, Rig, account_key, owner, wallet};
+use crate::simulator;
+use kerros_protocol::batch::SealedBatch;
+use kerros_protocol::proto::prover_service_client::ProverServiceClient;
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
-use kerros_protocol::proto::{self, GetInfoRequest};
+use kerros_protocol::proto::{self, GetInfoRequest, RejectionDetail};
 use kerros_protocol::transaction::SignedTransaction;
+use kerros_protocol::verification_key::VerificationKey;
+use kerros_sequencer::main_chain::embedded::development_wallet;
+use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain};
+use kerros_sequencer::settlement::contract::Contract;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::io::{BufRead, BufReader};
@@ -19,6 +27,7 @@ const PAYERS: u8 = 4;
 struct Process {
     child: Child,
     address: String,
+    prover: String,
 }
 
 /// Starts the binary on the rig's directories; the embedded chain is the process's own.
@@ -33,23 +42,27 @@ fn start(dir: &std::path::Path, contract: &str) -> Process {
         .args(["--fee-key", &hex::encode(account_key(OPERATOR).to_be())])
         .args(["--owner", &hex::encode(owner(0).0)])
         .args(["--listen", "127.0.0.1:0", "--poll-ms", "20", "--batch-age-ms", "60"])
-        .arg("--allow-development")
+        .args(["--poster-key-file", &dir.join("poster").display().to_string()])
+        .args(["--prover-listen", "127.0.0.1:0", "--lease-ms", "1000", "--allow-development"])
         .env("RUST_LOG", "error")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut address = None;
+    let (mut address, mut prover) = (None, None);
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if let Some(at) = line.strip_prefix("sequencer ") {
             address = Some(at.to_owned());
+        }
+        if let Some(at) = line.strip_prefix("prover ") {
+            prover = Some(at.to_owned());
         }
         if line == "ready" {
             break;
         }
     }
     let address = address.expect("the sequencer tells where it listens");
-    Process { child, address }
+    Process { child, address, prover: prover.expect("it tells that too") }
 }
 
 async fn connect(process: &Process) -> SequencerServiceClient<Channel> {
@@ -93,6 +106,33 @@ async fn pay(
     }
 }
 
+/// Proves whatever is sealed until the connection breaks.
+async fn prove(key: VerificationKey, domain: ark_bn254::Fr, address: String) {
+    let Ok(mut client) = ProverServiceClient::connect(format!("http://{address}")).await else {
+        return;
+    };
+    loop {
+        let request = proto::LeaseBatchRequest { prover_id: "p".to_owned(), wait_ms: 1_000 };
+        let Ok(answer) = client.lease_batch(request).await else { return };
+        let Some(lease) = answer.into_inner().lease else { continue };
+        let batch = SealedBatch::decode(&lease.sealed_batch, &key.shape).unwrap();
+        let request = proto::SubmitProofRequest {
+            batch_number: lease.batch_number,
+            epoch: lease.epoch,
+            proof: simulator::prove(&key, domain, &batch).encode(),
+            phases: Vec::new(),
+            constraints: 0,
+        };
+        match client.submit_proof(request).await {
+            Ok(_) => {}
+            Err(status) if RejectionDetail::from_status(&status).is_some() => {
+                assert_eq!(crate::rig::reason(&status), "STALE_LEASE");
+            }
+            Err(_) => return,
+        }
+    }
+}
+
 async fn open_accounts(
     first: u8,
     mut client: SequencerServiceClient<Channel>,
@@ -116,18 +156,16 @@ async fn fifty_kills_lose_nothing_that_was_acknowledged() {
     let seed = seed.unwrap_or_else(rand::random::<u64>);
     println!("KERROS_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let Rig { dir, chain, contract, key, srs } = {
-        let rig = Rig::new("8,4,16,4,2", 5, 9).await;
-        for name in 1..=PAYERS {
-            rig.deposit(1, 1_000_000, name, owner(0)).await;
-        }
-        rig
-    };
-    let rig = Rig { dir, chain, contract, key, srs };
+    let rig = Rig::new("8,4,16,4,2", 5, 9).await;
+    for name in 1..=PAYERS {
+        rig.deposit(1, 1_000_000, name, owner(0)).await;
+    }
     let domain = rig.domain();
     let (contract, path) = (hex::encode(rig.contract), rig.dir.path().to_owned());
+    std::fs::write(path.join("poster"), hex::encode(development_wallet(0).to_bytes())).unwrap();
+    let nonce = rig.chain.nonce(wallet(0).address()).await.unwrap();
+    let Rig { dir, chain, key, contract: contract_address, .. } = rig;
     // The binary opens the chain itself.
-    let Rig { dir, chain, .. } = rig;
     drop(chain);
     let told = Arc::new(Mutex::new(Told::default()));
     let mut checked = 0;
@@ -154,7 +192,7 @@ async fn fifty_kills_lose_nothing_that_was_acknowledged() {
             assert_eq!(found.receipt.as_ref(), Some(receipt), "kill {kill}, seed {seed}");
             assert_eq!(&found.transaction, bytes);
             let transaction = bytes.clone();
-            if counted % 16 == 0 {
+            if counted.is_multiple_of(16) {
                 let request = proto::SubmitTransactionRequest { transaction };
                 let again = client.submit_transaction(request).await.unwrap().into_inner();
                 assert_eq!(again.receipt.as_ref(), Some(receipt), "kill {kill}, seed {seed}");
@@ -187,11 +225,22 @@ async fn fifty_kills_lose_nothing_that_was_acknowledged() {
         if kill == KILLS {
             println!("{} acknowledgements over {KILLS} kills", counted);
             assert!(counted > u64::from(KILLS), "the run did too little to mean anything");
+            // All that was sealed is proved, posted and final in the end.
+            let proving = tokio::spawn(prove(key.clone(), domain, process.prover.clone()));
+            loop {
+                let info = client.get_info(GetInfoRequest {}).await.unwrap().into_inner();
+                assert_eq!(info.settlement_halted, "", "seed {seed}");
+                if info.unsettled_batches == 0 && info.open_counts == Some(Default::default()) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             process.child.kill().unwrap();
             process.child.wait().unwrap();
+            proving.await.unwrap();
             break;
         }
-        let mut work = Vec::new();
+        let mut work = vec![tokio::spawn(prove(key.clone(), domain, process.prover.clone()))];
         for payer in 1..=PAYERS {
             work.push(tokio::spawn(pay(domain, payer, client.clone(), Arc::clone(&told))));
         }
@@ -204,5 +253,13 @@ async fn fifty_kills_lose_nothing_that_was_acknowledged() {
             task.await.unwrap();
         }
     }
+    let genesis = Genesis::development(crate::rig::WALLETS);
+    let chain = Embedded::open(&path.join("chain"), &genesis, Arc::new(|| 0)).unwrap();
+    let posts = chain.nonce(wallet(0).address()).await.unwrap() - nonce;
+    let contract = Contract { chain: Arc::new(chain), address: contract_address };
+    let batches = contract.batch_number().await.unwrap();
+    println!("{batches} batches, {posts} posts");
+    assert_eq!(batches, posts, "every batch was posted once, seed {seed}");
+    assert!(batches > u64::from(KILLS) / 2);
     drop(dir);
 }
