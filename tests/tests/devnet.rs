@@ -69,8 +69,9 @@ impl Devnet {
         }
     }
     fn stop(mut self) {
-        let interrupt = Command::new("kill").args(["-INT", &self.process.id().to_string()]);
-        assert!({ interrupt }.status().expect("kill").success());
+        let id = self.process.id().to_string();
+        let interrupt = Command::new("kill").args(["-INT", &id]).status();
+        assert!(interrupt.expect("kill").success());
         assert_eq!(self.process.wait().expect("ended").code(), Some(0), "Ctrl-C stops cleanly");
     }
 }
