@@ -6,6 +6,7 @@ pub mod batch;
 pub mod chain;
 pub mod circuit;
 pub mod demo;
+mod deploy;
 pub mod devnet;
 pub mod failure;
 pub mod setup;
@@ -81,6 +82,10 @@ pub enum Command {
     Circuit(circuit::CircuitArgs),
     /// Make development keys of a shape, or find them.
     Setup(setup::SetupArgs),
+    /// Put a Kerros contract on a main chain.
+    Deploy(deploy::DeployArgs),
+    /// Make a token usable as an asset.
+    Register(deploy::RegisterArgs),
 }
 
 /// Where layer 2 is.
@@ -209,6 +214,8 @@ impl Cli {
             Command::Batch(args) => args.run().await?,
             Command::Circuit(args) => args.run(),
             Command::Setup(args) => args.run()?,
+            Command::Deploy(args) => args.run().await?,
+            Command::Register(args) => args.run().await?,
         };
         said.print(self.json);
         Ok(())

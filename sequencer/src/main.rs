@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long, env = "KERROS_POSTER_KEY_FILE")]
     poster_key_file: Option<PathBuf>,
     /// Where wallets are served.
-    #[arg(long, env = "KERROS_LISTEN", default_value = "127.0.0.1:7601")]
+    #[arg(long, env = "KERROS_LISTEN", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
     /// Where provers are served, if elsewhere.
     #[arg(long, env = "KERROS_PROVER_LISTEN")]

@@ -156,6 +156,7 @@ pub fn verify_if(
     let four = double.double(b);
     let p = four.negated();
     let two_p = p.double(b);
+    // 8A ≠ 0. Not only the rule: it also keeps P off (0, −1), where `to_montgomery` leaves v free.
     super::bits::nonzero_if(b, &two_p.x, &Num::one());
     let three_p = p.add(b, &two_p);
     let (one, three) = (p.to_montgomery(b), three_p.to_montgomery(b));
@@ -171,6 +172,7 @@ pub fn verify_if(
         let entry = fixed_entry(b, bits, table);
         sum = sum.add(b, &entry);
     }
+    // The sum is (0, 0) only for somebody who knows the offset point's logarithm.
     let r8 = sum.to_edwards(b).add(b, &four).add(b, &Edwards::constant(&tables.correction));
 
     b.part("signature: hash");

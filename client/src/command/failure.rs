@@ -47,6 +47,9 @@ pub enum Failure {
     /// A bug of ours.
     #[error("{0}")]
     Bug(&'static str),
+    /// A deployment for real use with a development key.
+    #[error("the key's secrets are known to somebody; --allow-development accepts it")]
+    DevelopmentKey,
     /// Keys could not be made or found.
     #[error(transparent)]
     Keys(#[from] crate::keys::KeysError),
@@ -100,6 +103,7 @@ impl Failure {
             | Self::Keys(_)
             | Self::Devnet(_)
             | Self::Demo(_)
+            | Self::DevelopmentKey
             | Self::Bug(_) => FAILED,
         }
     }
