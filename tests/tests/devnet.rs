@@ -40,7 +40,8 @@ impl Devnet {
                 return Self { process, ready };
             }
         }
-        panic!("devnet ended: {text}");
+        let ended = process.wait().expect("ended");
+        panic!("devnet ended, {ended}: {text}");
     }
     fn run(&self, wallet: &str, line: &str) -> Result<Value, i32> {
         let wallets = self.ready["wallets"].as_array().expect("wallets");
@@ -80,6 +81,7 @@ impl Drop for Devnet {
     fn drop(&mut self) {
         // Only left running by a failed test.
         let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

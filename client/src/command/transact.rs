@@ -158,7 +158,7 @@ pub fn least_fee(value: u64) -> Fee {
         }
         // The last digit that does not fit is rounded up.
         let mut unit = 10u64;
-        while least % unit == 0 {
+        while least.is_multiple_of(unit) {
             unit *= 10;
         }
         least = (least / unit + 1).saturating_mul(unit);
