@@ -11,9 +11,13 @@ const WAIT: Duration = Duration::from_secs(300);
 
 /// The command beside this test's own executable: `cargo test --workspace` builds both.
 fn kerros() -> PathBuf {
+    beside_this_test("kerros")
+}
+
+fn beside_this_test(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let dir = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
-    let path = dir.join(format!("kerros{}", std::env::consts::EXE_SUFFIX));
+    let path = dir.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(path.exists(), "{} is missing: cargo build --release --workspace", path.display());
     path
 }
@@ -69,6 +73,19 @@ impl Devnet {
             std::thread::sleep(Duration::from_millis(300));
         }
     }
+    /// The auditor's command, from the main chain alone.
+    fn audit(&self) -> Value {
+        let text = |name: &str| self.ready[name].as_str().expect("text").to_owned();
+        let key = Path::new(&text("keys")).join("verification.key");
+        let output = Command::new(beside_this_test("kerros-verifier"))
+            .args(["audit", "--json", "--rpc", &text("rpc"), "--contract", &text("contract")])
+            .arg("--key")
+            .arg(key)
+            .output()
+            .expect("started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
     fn stop(mut self) {
         let id = self.process.id().to_string();
         let interrupt = Command::new("kill").args(["-INT", &id]).status();
@@ -115,5 +132,7 @@ fn a_holder_deposits_transfers_withdraws_and_claims_across_a_restart() {
     assert_eq!(devnet.run("bob", "claim --asset 1"), Err(5), "nothing is left");
     let accounts = devnet.run("bob", "account").expect("there");
     assert_eq!(accounts[0]["balance"], 180);
+    let report = devnet.audit();
+    assert_eq!((&report["verdict"], &report["balances"]["1"]), (&"ok".into(), &"880".into()));
     devnet.stop();
 }
