@@ -13,7 +13,7 @@ abstract contract Queue is Assets {
     uint8 internal constant DEPOSIT = 1;
     uint8 internal constant FORCED_EXIT = 2;
 
-    /// The fee doubles for every so many entries waiting.
+    /// With so many entries waiting the fee is twice its base; it grows with them in proportion.
     uint256 internal constant FEE_BACKLOG = 16;
 
     /// Three words. A forced exit uses `amount` for the account's index; asset, key and owner are 0.
