@@ -5,17 +5,15 @@
 //! durable. Beside it, in the same run, the raw rate of signature verification on all cores.
 
 use kerros_protocol::batch::Shape;
-use kerros_protocol::commitment::Srs;
-use kerros_protocol::proto::get_account_request::By;
+use kerros_protocol::proto::SubmitTransactionsRequest;
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::submit_transactions_response::Result as Answer;
-use kerros_protocol::proto::{AccountTriple, GetAccountRequest, SubmitTransactionsRequest};
 use kerros_protocol::verification_key::VerificationKey;
-use kerros_sequencer::{Config, Sequencer};
-use kerros_tests::world::{key, wallet};
+use kerros_tests::chain::{balance_once_funded, start_sequencer};
+use kerros_tests::world::wallet;
 use kerros_tests::{Chain, World, keys};
 use rayon::prelude::*;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const ACCOUNTS: u8 = 8;
 
@@ -32,34 +30,17 @@ async fn main() {
         chain.deposit(w, 1, 1_000_000_000).await;
     }
     let dir = tempfile::TempDir::new().expect("temporary directory");
-    let contract = kerros_protocol::account::Address(chain.contract.into_array());
-    let mut config = Config::new(dir.path().to_owned(), contract, key(9), wallet(9).1);
-    config.allow_development = true;
-    config.poll_ms = 50;
-    let small_dir = keys::key_dir(&small.verification.shape, keys::K_GENESIS, keys::K_MAX);
-    let srs = Srs::open(&small_dir.join("srs.bin")).expect("just made");
-    let handle =
-        Sequencer::start(config, chain.chain.clone(), key_file, srs).await.expect("started");
+    let handle = start_sequencer(dir.path(), &chain, &key_file).await;
     let endpoint = format!("http://{}", handle.address);
     let mut client = SequencerServiceClient::connect(endpoint).await.expect("listens");
 
     // The sequencer opens and funds the accounts from the queue.
     let mut world = World::new(shape, keys::K_GENESIS, chain.domain().await);
     for w in 1..=ACCOUNTS {
-        let triple =
-            AccountTriple { key: key(w).to_be().to_vec(), asset: 1, owner: wallet(w).1.0.to_vec() };
-        let request = GetAccountRequest { by: Some(By::Triple(triple)) };
-        let account = loop {
-            match client.get_account(request.clone()).await {
-                Ok(answer) if answer.get_ref().account.as_ref().is_some_and(|a| a.balance > 0) => {
-                    break answer.into_inner().account.expect("just seen");
-                }
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        };
-        world.open(account.index, w, 1);
-        world.deposit(account.index, w, 1, account.balance);
-        assert_eq!(account.index, u32::from(w), "entries are served in order");
+        let (index, balance) = balance_once_funded(&mut client, w).await;
+        world.open(index, w, 1);
+        world.deposit(index, w, 1, balance);
+        assert_eq!(index, u32::from(w), "entries are served in order");
     }
     // Signed in parallel: nonces are known beforehand.
     let domain = world.domain;

@@ -1,22 +1,31 @@
 //! An embedded main chain with a deployed contract, two tokens and rich wallets.
 
+use crate::keys;
 use crate::world::wallet;
 use alloy::primitives::{Address as ChainAddress, Bytes, U256};
 use alloy::sol_types::SolCall;
 use ark_bn254::Fr;
 use kerros_protocol::account::Address;
+use kerros_protocol::commitment::Srs;
+use kerros_protocol::proto::get_account_request::By;
+use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
+use kerros_protocol::proto::{AccountTriple, GetAccountRequest};
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{
     At, Call, Embedded, Genesis, MainChain, MainChainError, Receipt, Wallet, deploy, submit,
 };
+use kerros_sequencer::{Config, Sequencer, SequencerHandle};
 use kerros_verifier::contract::{
     Kerros, Parameters, Post, Revert, TestToken, deployment_code, test_token_code,
 };
 use kerros_verifier::post::key_words;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
+use tonic::transport::Channel;
 
 /// The chain, its contract and its tokens.
 pub struct Chain {
@@ -129,4 +138,39 @@ impl Chain {
             Err(other) => panic!("the embedded chain failed: {other}"),
         }
     }
+}
+
+/// A sequencer without a poster on this chain; `key` may be any that the contract was deployed with.
+pub async fn start_sequencer(data: &Path, chain: &Chain, key: &VerificationKey) -> SequencerHandle {
+    let contract = Address(chain.contract.into_array());
+    let mut config = Config::new(data.to_owned(), contract, crate::world::key(9), wallet(9).1);
+    config.allow_development = true;
+    config.poll_ms = 50;
+    let shape = keys::small().verification.shape;
+    let keys = keys::key_dir(&shape, keys::K_GENESIS, keys::K_MAX);
+    let srs = Srs::open(&keys.join("srs.bin")).expect("just made");
+    Sequencer::start(config, chain.chain.clone(), key.clone(), srs).await.expect("started")
+}
+
+/// Waits until the sequencer has credited wallet `w`'s account of asset 1; index and balance.
+pub async fn balance_once_funded(
+    client: &mut SequencerServiceClient<Channel>,
+    w: u8,
+) -> (u32, u64) {
+    let triple = AccountTriple {
+        key: crate::world::key(w).to_be().to_vec(),
+        asset: 1,
+        owner: wallet(w).1.0.to_vec(),
+    };
+    let request = GetAccountRequest { by: Some(By::Triple(triple)) };
+    for _ in 0..500 {
+        if let Ok(answer) = client.get_account(request.clone()).await {
+            let account = answer.into_inner().account.expect("an answer has an account");
+            if account.balance > 0 {
+                return (account.index, account.balance);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the deposit to wallet {w} was not credited in ten seconds")
 }

@@ -66,6 +66,24 @@ fn the_demo_holds_from_deposits_to_claims() {
 }
 
 #[test]
+fn the_ledger_is_doubled_while_the_demo_runs_with_two_provers() {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kerros-keys");
+    let output = Command::new(kerros())
+        .args(["demo", "--json", "--shape", "8,8,24,8,4", "--k-genesis", "4", "--k-max", "6"])
+        .args(["--provers", "2", "--keys", keys])
+        .output()
+        .expect("started");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let batches = report["batches"].as_array().expect("batches");
+    // A batch that doubles the ledger starts from the grown root, every other from the last one.
+    let grown = batches.windows(2).filter(|pair| pair[1]["old_root"] != pair[0]["new_root"]);
+    assert_eq!(grown.count(), 1, "{report:#}");
+    assert_eq!(report["root"], batches[batches.len() - 1]["new_root"]);
+}
+
+#[test]
 fn too_few_transfers_are_refused_at_the_command_line() {
     let status = Command::new(kerros()).args(["demo", "--transfers", "59"]).output();
     assert_eq!(status.expect("started").status.code(), Some(2));

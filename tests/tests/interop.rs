@@ -6,14 +6,17 @@
 use ark_bn254::Fr;
 use ark_ff::PrimeField;
 use kerros_protocol::amount::Fee;
+use kerros_protocol::batch::evaluate;
 use kerros_protocol::eddsa::{self, Point, PrivateKey, Signature};
 use kerros_protocol::poseidon;
+use kerros_protocol::proto::SubmitTransactionRequest;
+use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::transaction::SignedTransaction;
 use kerros_protocol::transcript::{Challenges, public_inputs, statement};
-use kerros_protocol::{batch::evaluate, transition};
 use kerros_prover::prove::prove_batch;
+use kerros_tests::chain::{balance_once_funded, start_sequencer};
 use kerros_tests::world::{everything, index, key, wallet};
-use kerros_tests::{World, keys};
+use kerros_tests::{Chain, World, keys};
 use kerros_verifier::snarkjs;
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
@@ -96,18 +99,32 @@ fn signed_elsewhere(dir: &Path, world: &World, amount: u64) -> SignedTransaction
     SignedTransaction::decode(&hex::decode(bytes).expect("hex")).expect("canonical bytes")
 }
 
-#[test]
-fn a_transfer_signed_by_circomlibjs_is_executed() {
+#[tokio::test]
+async fn the_sequencer_accepts_a_transfer_signed_by_circomlibjs() {
     let Some(dir) = scripts() else { return };
-    let shape = keys::SMALL.map(|n| n.to_string()).join(",").parse().expect("a shape");
-    let mut world = World::new(shape, keys::K_GENESIS, Fr::from(31337u64));
-    world.open(1, 1, 1);
-    world.open(2, 2, 1);
-    world.deposit(1, 1, 1, 10_000);
+    let keys = keys::small();
+    let chain = Chain::deploy(&keys.verification).await;
+    chain.deposit(1, 1, 10_000).await;
+    chain.deposit(2, 1, 500).await;
+    let data = tempfile::TempDir::new().expect("temporary directory");
+    let sequencer = start_sequencer(data.path(), &chain, &keys.verification).await;
+    let endpoint = format!("http://{}", sequencer.address);
+    let mut client = SequencerServiceClient::connect(endpoint).await.expect("listens");
+    let mut world = World::new(keys.verification.shape, keys::K_GENESIS, chain.domain().await);
+    for (w, amount) in [(1u8, 10_000), (2, 500)] {
+        assert_eq!(balance_once_funded(&mut client, w).await, (u32::from(w), amount));
+        world.open(w.into(), w, 1);
+        world.deposit(w.into(), w, 1, amount);
+    }
+
     let signed = signed_elsewhere(&dir, &world, 1_000);
     assert_eq!(signed, world.transfer_of(1, 1, 2, 1_000, 20));
-    transition::execute(&mut world.ledger, &signed, world.domain).expect("accepted");
-    assert_eq!(world.ledger.get(index(2)).balance, 1_000);
+    let request = SubmitTransactionRequest { transaction: signed.encode() };
+    let answer = client.submit_transaction(request).await.expect("accepted").into_inner();
+    let receipt = answer.receipt.expect("a receipt");
+    assert_eq!(receipt.transaction_id, signed.transaction.id().0);
+    assert_eq!(balance_once_funded(&mut client, 2).await, (2, 1_500));
+    sequencer.shutdown().await.expect("a clean end");
 }
 
 #[test]
