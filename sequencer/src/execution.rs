@@ -5,6 +5,7 @@
 //! `kerros_protocol::transition` only. A method that answers [`Placed::Full`] has changed nothing:
 //! the caller seals and asks again. Used by the single writer alone (`ordering`).
 
+mod close;
 mod outcome;
 
 pub use outcome::{
@@ -14,9 +15,8 @@ pub use outcome::{
 use crate::journal::{Head, Operation};
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::batch::{
-    Authorisation, BatchData, CollectRecord, DepositRecord, ExitRecord, OpenRecord, TransferRecord,
+    Authorisation, BatchData, DepositRecord, ExitRecord, OpenRecord, TransferRecord,
 };
-use kerros_protocol::commitment::Commitments;
 use kerros_protocol::eddsa::SignatureError;
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::rejection::Rejection;
@@ -103,19 +103,6 @@ impl Execution {
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
-    /// Where the open batch starts.
-    pub fn head(&self) -> &Head {
-        &self.open.head
-    }
-    /// Records of the open batch so far; forced exits count, collects are those of a seal now.
-    pub fn counts(&self) -> [u32; 5] {
-        let [o, d, t, e, _] = self.open.data.counts().map(small);
-        [o, d, t, e + small(self.open.forced.len()), small(self.open.fees.len())]
-    }
-    /// Operations of the open batch.
-    pub fn operations(&self) -> u32 {
-        self.open.operations
-    }
     /// First queue entry that no batch contains.
     pub fn queue_next(&self) -> u64 {
         self.open.queue_next()
@@ -139,22 +126,6 @@ impl Execution {
         let mut indices: Vec<_> = self.triples.range(from..=to).map(|(_, index)| *index).collect();
         indices.sort_unstable();
         indices
-    }
-    /// Whether the batch opened after this one has to double the ledger.
-    pub fn wants_growth(&self) -> bool {
-        let (size, allocated) = (u64::from(self.ledger.size()), u64::from(self.allocated()));
-        let due = self.open.head.grow_next
-            || allocated + 1 >= size
-            || allocated * 100 > size * u64::from(self.policy.grow_at_percent);
-        due && self.ledger.k() < self.policy.k_max
-    }
-    /// Whether the batch has reached its number of transactions, or a section that every batch
-    /// fills has no place left.
-    pub fn is_full(&self) -> bool {
-        let order = self.open.order();
-        order >= self.policy.transactions_max
-            || (self.policy.shape.transfers > 0
-                && self.open.data.transfers.len() >= self.policy.shape.transfers as usize)
     }
 
     fn free_index(&self) -> Option<AccountIndex> {
@@ -414,72 +385,5 @@ impl Execution {
             }
         }
         Ok(Placed::Done(()))
-    }
-
-    /// Runs collects and forced exits and hands the batch over. Nothing may be placed until
-    /// [`Execution::begin`]. An error here is fatal: the state is then the journal's, by a restart.
-    pub fn close(&mut self) -> Result<Closing, ExecutionError> {
-        let fees = std::mem::take(&mut self.open.fees);
-        for (asset, fee) in fees {
-            let amount = u64::try_from(fee).map_err(|_| ExecutionError::FeesOverflow { asset })?;
-            let to = self.find(self.policy.fee_key, asset, self.policy.fee_owner);
-            let to = to.expect("a fee is taken only if its account exists");
-            let before = [(to, self.ledger_get(to))];
-            let record = CollectRecord { to, amount };
-            let got =
-                transition::collect(&mut self.ledger, &record).map_err(ExecutionError::Seal)?;
-            assert_eq!(got, asset, "an account never changes its asset");
-            self.open.data.collects.push(record);
-            self.touched(&before);
-        }
-        let mut exits: Vec<_> =
-            std::mem::take(&mut self.open.exits).into_iter().map(Some).collect();
-        let forced = std::mem::take(&mut self.open.forced);
-        let end = self.open.queue_next() + forced.len() as u64;
-        for (from, requester) in forced {
-            let before = [(from, self.ledger_get(from))];
-            let record = transition::forced_exit(&mut self.ledger, from, requester)
-                .map_err(ExecutionError::Seal)?;
-            self.open.data.exits.push(record);
-            exits.push(None);
-            self.touched(&before);
-        }
-        let data = std::mem::take(&mut self.open.data);
-        data.check_capacity(&self.policy.shape).expect("every record was given a place");
-        let mut changes = Vec::with_capacity(self.open.before.len());
-        let mut accounts = Vec::with_capacity(self.open.before.len());
-        for (index, before) in &self.open.before {
-            let after = self.ledger.get(*index);
-            if after == *before {
-                continue;
-            }
-            let (old, new) = (before.words(), after.words());
-            changes.push((index.position(), [0, 1, 2].map(|j| new[j] - old[j])));
-            accounts.push((*index, after));
-        }
-        let head = self.open.head.clone();
-        let transfers = std::mem::take(&mut self.open.transfers);
-        Ok(Closing { head, data, transfers, exits, end, changes, accounts })
-    }
-    /// Starts the next batch. If it grows, the head says so and the ledger is doubled here.
-    pub fn begin(&mut self, head: Head) {
-        if head.before_growth.is_some() && head.k == self.ledger.k() + 1 {
-            self.ledger.grow();
-        }
-        assert_eq!(head.k, self.ledger.k(), "a batch runs in the ledger it starts from");
-        self.open = OpenBatch::new(head);
-    }
-    /// Replaces the open batch's head while it holds nothing: growth, or a wish for growth.
-    pub fn rehead(&mut self, head: Head) {
-        assert!(self.open.operations == 0 || head.number == self.open.head.number);
-        if self.open.operations == 0 {
-            self.begin(head);
-        } else {
-            self.open.head = head;
-        }
-    }
-    /// Commitments the next batch starts from, before any growth.
-    pub fn commitments(&self) -> Commitments {
-        self.open.head.commitments
     }
 }
