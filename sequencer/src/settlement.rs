@@ -38,7 +38,7 @@ pub enum Halt {
         /// In our journal.
         ours: String,
     },
-    /// The contract has more batches than were ever sealed here, or an event is missing.
+    /// The contract has more batches than were ever sealed here, or fewer than were final.
     #[error("the contract has {have} batches, but {what}")]
     Inconsistent {
         /// Batches on the chain.

@@ -9,7 +9,7 @@ use kerros_protocol::proto::SubmitTransactionsRequest;
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::submit_transactions_response::Result as Answer;
 use kerros_protocol::verification_key::VerificationKey;
-use kerros_tests::chain::{balance_once_funded, start_sequencer};
+use kerros_tests::chain::{balance_once_funded, sequencer_config, start_sequencer};
 use kerros_tests::world::wallet;
 use kerros_tests::{Chain, World, keys};
 use rayon::prelude::*;
@@ -30,7 +30,7 @@ async fn main() {
         chain.deposit(w, 1, 1_000_000_000).await;
     }
     let dir = tempfile::TempDir::new().expect("temporary directory");
-    let handle = start_sequencer(dir.path(), &chain, &key_file).await;
+    let handle = start_sequencer(sequencer_config(dir.path(), &chain), &chain, &key_file).await;
     let endpoint = format!("http://{}", handle.address);
     let mut client = SequencerServiceClient::connect(endpoint).await.expect("listens");
 

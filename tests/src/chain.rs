@@ -1,4 +1,4 @@
-//! An embedded main chain with a deployed contract, two tokens and rich wallets.
+//! A main chain, embedded or any other, with a deployed contract, two tokens and rich wallets.
 
 use crate::keys;
 use crate::world::wallet;
@@ -29,26 +29,30 @@ use tonic::transport::Channel;
 
 /// The chain, its contract and its tokens.
 pub struct Chain {
-    /// In-process EVM on disk.
-    pub chain: Arc<Embedded>,
+    /// In-process EVM on disk, or a node.
+    pub chain: Arc<dyn MainChain>,
     /// Kerros.
     pub contract: ChainAddress,
     /// Token of asset i + 1.
     pub tokens: Vec<ChainAddress>,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 /// Wallet 0 deploys, registers and posts.
-const OPERATOR: u32 = 0;
+pub const OPERATOR: u32 = 0;
 
 impl Chain {
-    /// Deploys with a key; registers two assets with units of one base unit.
+    /// Deploys on a new embedded chain.
     pub async fn deploy(key: &VerificationKey) -> Self {
         let dir = TempDir::new().expect("temporary directory");
         let genesis = Genesis::development(10);
         let clock = Arc::new(|| 1_700_000_100u64);
         let chain = Embedded::open(dir.path(), &genesis, clock).expect("a new chain");
-        let chain = Arc::new(chain);
+        Self { _dir: Some(dir), ..Self::deploy_on(Arc::new(chain), key).await }
+    }
+    /// Deploys with a key; registers two assets with units of one base unit. The development
+    /// wallets must be rich.
+    pub async fn deploy_on(chain: Arc<dyn MainChain>, key: &VerificationKey) -> Self {
         let operator = Wallet::new(development_wallet(OPERATOR));
         let parameters = Parameters {
             operator: operator.address(),
@@ -62,7 +66,7 @@ impl Chain {
         };
         let code = deployment_code(key_words(key).into(), parameters);
         let contract = deploy(&*chain, &operator, code).await.expect("deployment");
-        let mut this = Self { chain, contract, tokens: Vec::new(), _dir: dir };
+        let mut this = Self { chain, contract, tokens: Vec::new(), _dir: None };
         for symbol in ["AAA", "BBB"] {
             let code = test_token_code(symbol, symbol, 6);
             let token = deploy(&*this.chain, &operator, code).await.expect("token");
@@ -99,8 +103,11 @@ impl Chain {
     }
     /// Asks the contract.
     pub async fn ask<C: SolCall>(&self, call: C) -> C::Return {
-        let input = call.abi_encode().into();
-        let call = Call { to: Some(self.contract), input, ..Call::default() };
+        self.ask_at(self.contract, call).await
+    }
+    /// Asks any contract.
+    pub async fn ask_at<C: SolCall>(&self, to: ChainAddress, call: C) -> C::Return {
+        let call = Call { to: Some(to), input: call.abi_encode().into(), ..Call::default() };
         let bytes = self.chain.call(call, At::Latest).await.expect("a view");
         C::abi_decode_returns(&bytes).expect("its own ABI")
     }
@@ -140,12 +147,21 @@ impl Chain {
     }
 }
 
-/// A sequencer without a poster on this chain; `key` may be any that the contract was deployed with.
-pub async fn start_sequencer(data: &Path, chain: &Chain, key: &VerificationKey) -> SequencerHandle {
+/// A sequencer's configuration on this chain, without a poster.
+pub fn sequencer_config(data: &Path, chain: &Chain) -> Config {
     let contract = Address(chain.contract.into_array());
     let mut config = Config::new(data.to_owned(), contract, crate::world::key(9), wallet(9).1);
     config.allow_development = true;
     config.poll_ms = 50;
+    config
+}
+
+/// A sequencer on this chain; `key` may be any that the contract was deployed with.
+pub async fn start_sequencer(
+    config: Config,
+    chain: &Chain,
+    key: &VerificationKey,
+) -> SequencerHandle {
     let shape = keys::small().verification.shape;
     let keys = keys::key_dir(&shape, keys::K_GENESIS, keys::K_MAX);
     let srs = Srs::open(&keys.join("srs.bin")).expect("just made");

@@ -130,17 +130,28 @@ impl World {
         let (from, to) = (index(from), index(to));
         self.data.transfers.push(TransferRecord { from, to, amount, fee });
     }
-    /// Wallet `w` takes out of account `from`.
-    pub fn exit(&mut self, w: u8, from: u32, amount: u64, fee: u64, recipient: Address) {
+    /// What wallet `w` signs to take out of account `from`.
+    pub fn exit_of(
+        &self,
+        w: u8,
+        from: u32,
+        amount: u64,
+        fee: u64,
+        recipient: Address,
+    ) -> SignedTransaction {
         let account = self.ledger.get(index(from));
         let fee = Fee::exact(fee).expect("exact");
         let asset = AssetId::new(account.asset).expect("the account exists");
         let exit = Exit { from: index(from), amount, fee, nonce: account.nonce, asset, recipient };
-        let transaction = Transaction::Exit(exit);
-        let signed = SignedTransaction::sign(transaction, &wallet(w).0, self.domain);
+        SignedTransaction::sign(Transaction::Exit(exit), &wallet(w).0, self.domain)
+    }
+    /// Wallet `w` takes out of account `from`.
+    pub fn exit(&mut self, w: u8, from: u32, amount: u64, fee: u64, recipient: Address) {
+        let asset = self.ledger.get(index(from)).asset;
+        let signed = self.exit_of(w, from, amount, fee, recipient);
         let authorisation = self.authorise(&signed);
         self.exits.push(Some(authorisation));
-        let (from, asset, forced) = (index(from), asset.get(), false);
+        let (from, fee, forced) = (index(from), signed.transaction.fee(), false);
         self.data.exits.push(ExitRecord { from, amount, fee, forced, asset, recipient });
     }
     /// A forced exit from the queue; runs when the batch is sealed.

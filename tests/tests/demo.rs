@@ -1,17 +1,8 @@
 //! `kerros demo` as a user runs it: the built command, its exit code, its report.
 
+use kerros_tests::command::built;
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::Command;
-
-/// The command beside this test's own executable: `cargo test --workspace` builds both.
-fn kerros() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let dir = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
-    let path = dir.join(format!("kerros{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is missing: cargo build --release --workspace", path.display());
-    path
-}
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
@@ -20,7 +11,7 @@ fn number(value: &Value) -> u64 {
 #[test]
 fn the_demo_holds_from_deposits_to_claims() {
     let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kerros-keys");
-    let output = Command::new(kerros())
+    let output = Command::new(built("kerros"))
         .args(["demo", "--json", "--shape", "16,8,24,8,4", "--keys", keys])
         .output()
         .expect("started");
@@ -68,7 +59,7 @@ fn the_demo_holds_from_deposits_to_claims() {
 #[test]
 fn the_ledger_is_doubled_while_the_demo_runs_with_two_provers() {
     let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kerros-keys");
-    let output = Command::new(kerros())
+    let output = Command::new(built("kerros"))
         .args(["demo", "--json", "--shape", "8,8,24,8,4", "--k-genesis", "4", "--k-max", "6"])
         .args(["--provers", "2", "--keys", keys])
         .output()
@@ -85,6 +76,6 @@ fn the_ledger_is_doubled_while_the_demo_runs_with_two_provers() {
 
 #[test]
 fn too_few_transfers_are_refused_at_the_command_line() {
-    let status = Command::new(kerros()).args(["demo", "--transfers", "59"]).output();
+    let status = Command::new(built("kerros")).args(["demo", "--transfers", "59"]).output();
     assert_eq!(status.expect("started").status.code(), Some(2));
 }

@@ -1,26 +1,14 @@
 //! `kerros devnet` and the commands of a holder, as two terminals would run them: deposit,
 //! transfer, withdraw, claim; Ctrl-C; start again and find everything.
 
+use kerros_tests::command::built;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const WAIT: Duration = Duration::from_secs(300);
-
-/// The command beside this test's own executable: `cargo test --workspace` builds both.
-fn kerros() -> PathBuf {
-    beside_this_test("kerros")
-}
-
-fn beside_this_test(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let dir = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps");
-    let path = dir.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    assert!(path.exists(), "{} is missing: cargo build --release --workspace", path.display());
-    path
-}
 
 struct Devnet {
     process: Child,
@@ -30,7 +18,7 @@ struct Devnet {
 impl Devnet {
     fn start(dir: &Path) -> Self {
         let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kerros-keys");
-        let mut process = Command::new(kerros())
+        let mut process = Command::new(built("kerros"))
             .args(["devnet", "--json", "--batch-age", "500", "--keys", keys])
             .args(["--grpc", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--dir"])
             .arg(dir)
@@ -50,7 +38,7 @@ impl Devnet {
     fn run(&self, wallet: &str, line: &str) -> Result<Value, i32> {
         let wallets = self.ready["wallets"].as_array().expect("wallets");
         let wallet = wallets.iter().find(|w| w["name"] == wallet).expect("a test wallet");
-        let output = Command::new(kerros())
+        let output = Command::new(built("kerros"))
             .args(line.split(' '))
             .arg("--json")
             .env("KERROS_SEQUENCER", self.ready["sequencer"].as_str().expect("URL"))
@@ -77,7 +65,7 @@ impl Devnet {
     fn audit(&self) -> Value {
         let text = |name: &str| self.ready[name].as_str().expect("text").to_owned();
         let key = Path::new(&text("keys")).join("verification.key");
-        let output = Command::new(beside_this_test("kerros-verifier"))
+        let output = Command::new(built("kerros-verifier"))
             .args(["audit", "--json", "--rpc", &text("rpc"), "--contract", &text("contract")])
             .arg("--key")
             .arg(key)

@@ -14,7 +14,7 @@ use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::transaction::SignedTransaction;
 use kerros_protocol::transcript::{Challenges, public_inputs, statement};
 use kerros_prover::prove::prove_batch;
-use kerros_tests::chain::{balance_once_funded, start_sequencer};
+use kerros_tests::chain::{balance_once_funded, sequencer_config, start_sequencer};
 use kerros_tests::world::{everything, index, key, wallet};
 use kerros_tests::{Chain, World, keys};
 use kerros_verifier::snarkjs;
@@ -107,7 +107,8 @@ async fn the_sequencer_accepts_a_transfer_signed_by_circomlibjs() {
     chain.deposit(1, 1, 10_000).await;
     chain.deposit(2, 1, 500).await;
     let data = tempfile::TempDir::new().expect("temporary directory");
-    let sequencer = start_sequencer(data.path(), &chain, &keys.verification).await;
+    let sequencer =
+        start_sequencer(sequencer_config(data.path(), &chain), &chain, &keys.verification).await;
     let endpoint = format!("http://{}", sequencer.address);
     let mut client = SequencerServiceClient::connect(endpoint).await.expect("listens");
     let mut world = World::new(keys.verification.shape, keys::K_GENESIS, chain.domain().await);

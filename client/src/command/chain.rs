@@ -1,20 +1,39 @@
 //! `kerros deposit|claim|force-exit`: what a holder does on the main chain.
 
 use super::{ChainAt, Failure, Said, SequencerAt, WalletAt, address, asset, index};
+use crate::contract::Contract;
+use crate::wallet::Wallet;
 use clap::Args;
 use kerros_protocol::account::{AccountIndex, Address, AssetId};
 use kerros_sequencer::main_chain::{Receipt, Wallet as ChainWallet};
 use serde_json::{Value, json};
 
-/// Arguments of `kerros deposit`.
+/// Who acts, and where.
 #[derive(Debug, Args)]
-pub struct DepositArgs {
+struct Holder {
     #[command(flatten)]
     sequencer: SequencerAt,
     #[command(flatten)]
     chain: ChainAt,
     #[command(flatten)]
     wallet: WalletAt,
+}
+
+impl Holder {
+    async fn open(&self) -> Result<(Wallet, Contract, ChainWallet), Failure> {
+        let wallet = self.wallet.open()?;
+        let (_, info) = self.sequencer.connect().await?;
+        let contract = self.chain.contract(&info).await?;
+        let payer = ChainWallet::new(wallet.signer().clone());
+        Ok((wallet, contract, payer))
+    }
+}
+
+/// Arguments of `kerros deposit`.
+#[derive(Debug, Args)]
+pub struct DepositArgs {
+    #[command(flatten)]
+    holder: Holder,
     /// Registered asset.
     #[arg(long, value_parser = asset)]
     asset: AssetId,
@@ -29,10 +48,7 @@ pub struct DepositArgs {
 impl DepositArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
-        let wallet = self.wallet.open()?;
-        let (_, info) = self.sequencer.connect().await?;
-        let contract = self.chain.contract(&info).await?;
-        let payer = ChainWallet::new(wallet.signer().clone());
+        let (wallet, contract, payer) = self.holder.open().await?;
         let asset = contract.asset(self.asset).await?;
         if self.mint {
             let base_units = asset.base_units(self.amount);
@@ -53,11 +69,7 @@ impl DepositArgs {
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
     #[command(flatten)]
-    sequencer: SequencerAt,
-    #[command(flatten)]
-    chain: ChainAt,
-    #[command(flatten)]
-    wallet: WalletAt,
+    holder: Holder,
     /// Registered asset.
     #[arg(long, value_parser = asset)]
     asset: AssetId,
@@ -69,10 +81,7 @@ pub struct ClaimArgs {
 impl ClaimArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
-        let wallet = self.wallet.open()?;
-        let (_, info) = self.sequencer.connect().await?;
-        let contract = self.chain.contract(&info).await?;
-        let payer = ChainWallet::new(wallet.signer().clone());
+        let (wallet, contract, payer) = self.holder.open().await?;
         let account = self.account.unwrap_or(wallet.address());
         let done = contract.claim(&payer, self.asset, account).await?;
         let units = done.value.to_string();
@@ -92,11 +101,7 @@ impl ClaimArgs {
 #[derive(Debug, Args)]
 pub struct ForceExitArgs {
     #[command(flatten)]
-    sequencer: SequencerAt,
-    #[command(flatten)]
-    chain: ChainAt,
-    #[command(flatten)]
-    wallet: WalletAt,
+    holder: Holder,
     /// The account; without effect unless the wallet's address owns it.
     #[arg(long, value_parser = index)]
     index: AccountIndex,
@@ -105,10 +110,7 @@ pub struct ForceExitArgs {
 impl ForceExitArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
-        let wallet = self.wallet.open()?;
-        let (_, info) = self.sequencer.connect().await?;
-        let contract = self.chain.contract(&info).await?;
-        let payer = ChainWallet::new(wallet.signer().clone());
+        let (_, contract, payer) = self.holder.open().await?;
         let done = contract.force_exit(&payer, self.index).await?;
         let entry = done.value;
         Ok(said(

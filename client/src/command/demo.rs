@@ -4,8 +4,6 @@ use super::setup::KeyArgs;
 use super::{Failure, Said};
 use crate::demo::{self, DemoConfig, plan, table};
 use crate::devnet::DevnetConfig;
-use crate::keys;
-use crate::progress::Bar;
 use clap::Args;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -43,15 +41,7 @@ const BATCH_AGE_MS_MAX: u64 = 60_000;
 impl DemoArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
-        let parameters = self.keys.parameters();
-        let root = self.root.unwrap_or_else(keys::default_root);
-        let made = tokio::task::spawn_blocking(move || {
-            let bar = Bar::spinner("setup");
-            let made = keys::ensure(&root, &parameters, &|stage| bar.say(stage));
-            bar.done(&format!("keys of shape {}", parameters.shape));
-            made
-        });
-        let (keys, _) = made.await.map_err(|_| Failure::Bug("setup panicked"))??;
+        let keys = self.keys.ensure(self.root).await?;
         let (dir, temporary) = match self.dir {
             Some(dir) => (dir, None),
             None => {

@@ -4,7 +4,6 @@ use super::setup::KeyArgs;
 use super::{Failure, Said};
 use crate::contract::ContractError;
 use crate::devnet::{Devnet, DevnetConfig, Person, TestAsset, person};
-use crate::keys;
 use crate::progress::Bar;
 use alloy::primitives::U256;
 use clap::Args;
@@ -58,15 +57,7 @@ pub struct DevnetArgs {
 impl DevnetArgs {
     /// Runs until a signal; prints where everything is as soon as it is ready.
     pub async fn run(self, as_json: bool) -> Result<Said, Failure> {
-        let parameters = self.keys.parameters();
-        let root = self.root.unwrap_or_else(keys::default_root);
-        let made = tokio::task::spawn_blocking(move || {
-            let bar = Bar::spinner("setup");
-            let made = keys::ensure(&root, &parameters, &|stage| bar.say(stage));
-            bar.done(&format!("keys of shape {}", parameters.shape));
-            made
-        });
-        let (keys, _) = made.await.map_err(|_| Failure::Bug("setup panicked"))??;
+        let keys = self.keys.ensure(self.root).await?;
         let bar = Bar::spinner("start");
         let config = DevnetConfig {
             dir: self.dir.clone(),

@@ -28,6 +28,19 @@ impl KeyArgs {
         let KeyArgs { shape, k_genesis, k_max } = *self;
         Parameters { shape, k_genesis, k_max }
     }
+    /// The directory of these keys under `root`; made first, with a bar, if they are not there.
+    pub(super) async fn ensure(&self, root: Option<PathBuf>) -> Result<PathBuf, Failure> {
+        let parameters = self.parameters();
+        let root = root.unwrap_or_else(keys::default_root);
+        let made = tokio::task::spawn_blocking(move || {
+            let bar = Bar::spinner("setup");
+            let made = keys::ensure(&root, &parameters, &|stage| bar.say(stage));
+            bar.done(&format!("keys of shape {}", parameters.shape));
+            made
+        });
+        let (dir, _) = made.await.map_err(|_| Failure::Bug("setup panicked"))??;
+        Ok(dir)
+    }
 }
 
 /// Arguments of `kerros setup`.

@@ -17,6 +17,18 @@ use tonic::Status;
 
 type Answers<T> = ReceiverStream<Result<T, Status>>;
 
+/// Waits for a change of any batch; no more come if the reader has gone or the service stops.
+async fn news<T>(
+    send: &mpsc::Sender<T>,
+    revision: &mut tokio::sync::watch::Receiver<u64>,
+    lifecycle: &Lifecycle,
+) -> bool {
+    tokio::select! {
+        () = send.closed() => false,
+        changed = revision.changed() => changed.is_ok() && !lifecycle.is_stopping(),
+    }
+}
+
 /// Sends every batch from `from` on, and again on every change of state.
 pub fn watch_batches(
     lifecycle: Arc<Lifecycle>,
@@ -58,13 +70,8 @@ pub fn watch_batches(
                 }
                 number += 1;
             }
-            tokio::select! {
-                () = send.closed() => return,
-                changed = revision.changed() => {
-                    if changed.is_err() || lifecycle.is_stopping() {
-                        return;
-                    }
-                }
+            if !news(&send, &mut revision, &lifecycle).await {
+                return;
             }
         }
     });
@@ -115,13 +122,8 @@ pub fn follow_batches(
                 }
                 number += 1;
             }
-            tokio::select! {
-                () = send.closed() => return,
-                changed = revision.changed() => {
-                    if changed.is_err() || lifecycle.is_stopping() {
-                        return;
-                    }
-                }
+            if !news(&send, &mut revision, &lifecycle).await {
+                return;
             }
         }
     });

@@ -3,6 +3,7 @@
 use crate::rig::{Rig, Running, exit, owner, wallet};
 use crate::simulator;
 use alloy::primitives::{B256, Bytes, U256};
+use alloy::sol_types::SolEvent;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::proto::BatchState;
 use kerros_sequencer::main_chain::{
@@ -159,13 +160,22 @@ async fn a_database_that_knows_fewer_batches_than_the_contract_is_refused() {
     assert!(matches!(refused, Err(StartError::Behind { have: 1, ours: 0 })));
 }
 
-/// Fails every other operation with a transient error, and sends every transaction twice.
+/// Fails every fifth operation with a transient error, loses every answer to a transaction, and
+/// shows no receipts and logs at first, although the state is already there.
 struct Flaky {
     inner: kerros_sequencer::main_chain::Embedded,
     calls: AtomicU32,
+    lags: AtomicU32,
 }
 
 impl Flaky {
+    fn new(rig: &Rig) -> Arc<Self> {
+        let (calls, lags) = (AtomicU32::new(0), AtomicU32::new(3));
+        Arc::new(Self { inner: rig.chain.clone(), calls, lags })
+    }
+    fn lags(&self) -> bool {
+        self.lags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+    }
     fn fails(&self) -> Result<(), MainChainError> {
         if self.calls.fetch_add(1, Ordering::Relaxed) % 5 == 4 {
             return Err(MainChainError::Unreachable { reason: "test".to_owned() });
@@ -193,9 +203,20 @@ impl MainChain for Flaky {
         nonce(account: alloy::primitives::Address) -> u64;
         fees() -> Fees;
         estimate_gas(call: Call) -> u64;
-        receipt(transaction: B256) -> Option<Receipt>;
-        logs(query: LogQuery) -> Vec<LogEntry>;
         transaction(hash: B256) -> Option<PublishedTransaction>;
+    }
+    fn receipt(&self, transaction: B256) -> Answer<'_, Option<Receipt>> {
+        Box::pin(async move {
+            self.fails()?;
+            if self.lags() { Ok(None) } else { self.inner.receipt(transaction).await }
+        })
+    }
+    fn logs(&self, query: LogQuery) -> Answer<'_, Vec<LogEntry>> {
+        Box::pin(async move {
+            self.fails()?;
+            let posts = query.topic0 == [Kerros::BatchPosted::SIGNATURE_HASH];
+            if posts && self.lags() { Ok(Vec::new()) } else { self.inner.logs(query).await }
+        })
     }
     fn chain_id(&self) -> Answer<'_, u64> {
         self.inner.chain_id()
@@ -218,9 +239,9 @@ impl MainChain for Flaky {
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_and_failing_calls_neither_lose_nor_repeat_a_post() {
     let rig = Rig::new("4,2,8,2,2", 4, 6).await;
-    let flaky = Arc::new(Flaky { inner: rig.chain.clone(), calls: AtomicU32::new(0) });
+    let flaky = Flaky::new(&rig);
     let (key, srs) = (rig.key.clone(), rig.srs.clone());
-    let handle = Sequencer::start(posting(&rig), flaky, key, srs).await.unwrap();
+    let handle = Sequencer::start(posting(&rig), flaky.clone(), key, srs).await.unwrap();
     let mut running = Running::new(handle).await;
     deposit_and_seal(&rig, &mut running, 1).await;
     deposit_and_seal(&rig, &mut running, 2).await;
@@ -229,6 +250,7 @@ async fn lost_answers_and_failing_calls_neither_lose_nor_repeat_a_post() {
     running.prove(&rig).await;
     running.reached(2, BatchState::Final).await;
     assert_eq!(rig.chain.nonce(wallet(0).address()).await.unwrap() - nonce, 2);
+    assert!(!flaky.lags(), "the lag was lived through");
     running.stop().await;
 }
 

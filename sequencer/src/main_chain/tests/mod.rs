@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../../../tests/src/anvil.rs"]
+mod anvil;
 mod assets;
 mod chain;
 mod data;

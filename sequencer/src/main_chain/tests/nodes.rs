@@ -1,6 +1,7 @@
 //! One life of a rollup on every kind of node: the embedded chain directly, the embedded chain
 //! through its JSON-RPC server, and anvil. The three must agree, gas included.
 
+use super::anvil::Anvil;
 use super::data::{Data, SHAPE};
 use super::world::{FORCE_WINDOW, TimeMachine, World, embedded, refusal, wallet};
 use crate::main_chain::rpc::{RpcOptions, serve};
@@ -13,10 +14,7 @@ use alloy::providers::{Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEvent};
 use kerros_verifier::contract::{Kerros, KerrosErrors as E, TestToken};
-use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// Lives through everything that matters; returns the gas of each batch.
 async fn whole_life(mut world: World) -> Vec<u64> {
@@ -195,48 +193,13 @@ async fn alloys_wallet_fillers_work_over_the_embedded_chains_json_rpc() {
     assert!(error.as_decoded_error::<Kerros::EntryNotPending>().is_some());
 }
 
-/// The binary that npm installed, if it did.
-fn anvil() -> Option<PathBuf> {
-    let modules =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../verifier/contracts/node_modules");
-    let platform = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        _ => return None,
-    };
-    let path = modules.join(format!("@foundry-rs/anvil-linux-{platform}/bin/anvil"));
-    path.exists().then_some(path)
-}
-
 #[tokio::test]
 async fn a_whole_life_on_anvil() {
-    let Some(binary) = anvil() else {
-        let notice = "SKIPPED: anvil is not installed (npm ci in verifier/contracts)";
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{notice}");
-        // Not a print macro: the test harness would swallow it.
-        writeln!(std::io::stderr(), "{notice}").unwrap();
-        return;
-    };
-    let mut process = tokio::process::Command::new(binary)
-        .args(["--port", "0", "--host", "127.0.0.1"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let (mut keys, mut url) = (Vec::new(), None);
-    while url.is_none() {
-        let line = lines.next_line().await.unwrap().expect("anvil ended before it listened");
-        if let Some((_, key)) = line.split_once(") 0x").filter(|(_, rest)| rest.len() == 64) {
-            keys.push(key.parse::<PrivateKeySigner>().unwrap());
-        }
-        url = line.strip_prefix("Listening on ").map(|place| format!("http://{place}"));
-    }
-    // A full pipe would stop it.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    let wallets = [0, 1, 2].map(|index: usize| Wallet::new(keys[index].clone()));
-    let gas = whole_life(world_over(&url.unwrap(), wallets).await).await;
+    let Some(anvil) = Anvil::start().await else { return };
+    let wallets = [0, 1, 2].map(|index: usize| {
+        Wallet::new(anvil.keys[index].parse::<PrivateKeySigner>().expect("a key"))
+    });
+    let gas = whole_life(world_over(&anvil.url, wallets).await).await;
     let expected = reference().await;
     for (anvils, ours) in gas.iter().zip(&expected) {
         // Addresses and hence challenges differ: a few zero bytes more or less in the call.

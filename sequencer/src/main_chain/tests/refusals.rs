@@ -3,7 +3,7 @@
 use super::data::Data;
 use super::world::{World, refusal};
 use crate::main_chain::embedded::development_wallet;
-use crate::main_chain::{At, MainChainError};
+use crate::main_chain::{At, MainChainError, Receipt, submit};
 use alloy::consensus::{SignableTransaction, TxEip7702, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::eips::eip7702::Authorization;
@@ -22,6 +22,12 @@ async fn posted(world: &World, data: &Data, grow: bool, change: impl FnOnce(&mut
     let mut post = ledger.forge(&*world.chain, data, grow, operator.address()).await;
     change(&mut post);
     refusal(world.post(&operator, post).await)
+}
+
+/// Bytes that the operator sends to the contract as they are.
+async fn raw(world: &World, bytes: Vec<u8>) -> Result<Receipt, MainChainError> {
+    let (chain, operator) = (&*world.chain, &world.operator);
+    submit(chain, operator, Some(world.kerros), U256::ZERO, bytes.into()).await
 }
 
 fn records(world: &World) -> Data {
@@ -264,14 +270,7 @@ async fn contracts_and_strangers_do_not_post() {
     // One more word, or the data elsewhere, is another encoding of the same post.
     let mut call = Kerros::postCall { p: post }.abi_encode();
     call.extend([0; 32]);
-    let sent = crate::main_chain::submit(
-        &*world.chain,
-        &operator,
-        Some(world.kerros),
-        U256::ZERO,
-        call.into(),
-    )
-    .await;
+    let sent = raw(&world, call).await;
     assert!(matches!(refusal(sent), E::NonCanonicalCalldata(_)));
     let mut call = Kerros::postCall {
         p: last.clone().forge(&*world.chain, &data, false, operator.address()).await,
@@ -279,24 +278,10 @@ async fn contracts_and_strangers_do_not_post() {
     .abi_encode();
     call[4 + 31] = 0x40;
     call.splice(36..36, [0; 32]);
-    let sent = crate::main_chain::submit(
-        &*world.chain,
-        &operator,
-        Some(world.kerros),
-        U256::ZERO,
-        call.into(),
-    )
-    .await;
+    let sent = raw(&world, call).await;
     assert!(matches!(refusal(sent), E::NonCanonicalCalldata(_)));
     let garbage = Kerros::postCall::SELECTOR.to_vec();
-    let sent = crate::main_chain::submit(
-        &*world.chain,
-        &operator,
-        Some(world.kerros),
-        U256::ZERO,
-        garbage.into(),
-    )
-    .await;
+    let sent = raw(&world, garbage).await;
     assert!(matches!(sent, Err(MainChainError::Reverted { .. })));
     world.ledger = last;
     world.advance(&data, false).await;

@@ -1,0 +1,102 @@
+//! A node that is not ours: sequencer and prover on anvil, from deposits to final roots and a claim.
+
+use alloy::primitives::{Address as ChainAddress, U256};
+use alloy::providers::{Provider, ProviderBuilder};
+use kerros_protocol::batch::Shape;
+use kerros_protocol::commitment::Srs;
+use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
+use kerros_protocol::proto::{
+    BatchState, GetInfoRequest, SubmitTransactionRequest, WatchBatchesRequest,
+};
+use kerros_prover::worker::{Worker, WorkerConfig};
+use kerros_sequencer::main_chain::embedded::development_wallet;
+use kerros_sequencer::main_chain::{Ethereum, Wallet};
+use kerros_tests::anvil::Anvil;
+use kerros_tests::chain::{OPERATOR, balance_once_funded, sequencer_config, start_sequencer};
+use kerros_tests::world::wallet;
+use kerros_tests::{Chain, World, keys};
+use kerros_verifier::contract::{Kerros, TestToken};
+use std::sync::Arc;
+use std::time::Duration;
+
+const RICH_WEI: &str = "0x3635c9adc5dea00000";
+
+async fn enrich(url: &str, wallets: u32) {
+    let provider = ProviderBuilder::new().connect_http(url.parse().expect("a URL"));
+    for w in 0..wallets {
+        let account = development_wallet(w).address();
+        let set = provider.raw_request("anvil_setBalance".into(), (account, RICH_WEI));
+        let () = set.await.expect("anvil's own method");
+    }
+}
+
+#[tokio::test]
+async fn batches_of_a_real_prover_become_final_on_anvil_and_pay_out() {
+    let Some(anvil) = Anvil::start().await else { return };
+    let node = Arc::new(Ethereum::connect(&anvil.url).expect("a URL"));
+    enrich(&anvil.url, 4).await;
+    let keys = keys::small();
+    let chain = Chain::deploy_on(node, &keys.verification).await;
+    chain.deposit(1, 1, 10_000).await;
+    chain.deposit(2, 1, 500).await;
+
+    let data = tempfile::TempDir::new().expect("temporary directory");
+    let mut config = sequencer_config(data.path(), &chain);
+    config.wallet = Some(Wallet::new(development_wallet(OPERATOR)));
+    config.batch_age_ms_max = 300;
+    let sequencer = start_sequencer(config, &chain, &keys.verification).await;
+    let endpoint = format!("http://{}", sequencer.address);
+    let dir = keys::key_dir(
+        &Shape::new(keys::SMALL).expect("a good shape"),
+        keys::K_GENESIS,
+        keys::K_MAX,
+    );
+    let worker = WorkerConfig { sequencer_url: endpoint.clone(), prover_id: "anvil".to_owned() };
+    let srs = Srs::open(&dir.join("srs.bin")).expect("just made");
+    let prover = Worker::start(worker, keys.clone(), srs).await.expect("started");
+
+    let mut client = SequencerServiceClient::connect(endpoint).await.expect("listens");
+    let mut world = World::new(keys.verification.shape, keys::K_GENESIS, chain.domain().await);
+    for (w, amount) in [(1u8, 10_000), (2, 500)] {
+        assert_eq!(balance_once_funded(&mut client, w).await, (u32::from(w), amount));
+        world.open(w.into(), w, 1);
+        world.deposit(w.into(), w, 1, amount);
+    }
+    let mut last = 0;
+    let leaving = wallet(3).1;
+    for signed in [world.transfer_of(1, 1, 2, 1_000, 20), world.exit_of(2, 2, 1_400, 10, leaving)] {
+        let request = SubmitTransactionRequest { transaction: signed.encode() };
+        let answer = client.submit_transaction(request).await.expect("accepted").into_inner();
+        last = answer.receipt.expect("a receipt").batch_number;
+    }
+
+    let request = WatchBatchesRequest { from_number: 1 };
+    let mut states = client.watch_batches(request).await.expect("watched").into_inner();
+    let becomes_final = async {
+        loop {
+            let answer = states.message().await.expect("the stream holds").expect("not ended");
+            let batch = answer.batch.expect("a batch");
+            println!("batch {} {:?}", batch.number, batch.state());
+            if batch.number == last && batch.state() == BatchState::Final {
+                return batch;
+            }
+        }
+    };
+    let batch = tokio::time::timeout(Duration::from_secs(60), becomes_final).await;
+    let Ok(batch) = batch else {
+        let info = client.get_info(GetInfoRequest {}).await.expect("answers").into_inner();
+        panic!("not final within a minute; settlement halted: {:?}", info.settlement_halted);
+    };
+    assert_eq!(chain.ask(Kerros::batchNumberCall {}).await, last);
+    assert_eq!(chain.ask(Kerros::rootCall {}).await.to_vec(), batch.new_root);
+
+    let recipient = ChainAddress::from(leaving.0);
+    chain
+        .send(3, U256::ZERO, Kerros::claimCall { asset: 1, account: recipient })
+        .await
+        .expect("claim");
+    let call = TestToken::balanceOfCall(recipient);
+    assert_eq!(chain.ask_at(chain.tokens[0], call).await, U256::from(1_400));
+    prover.shutdown().await.expect("a clean end");
+    sequencer.shutdown().await.expect("a clean end");
+}
