@@ -1,13 +1,16 @@
 //! What a client signs: transfers and exits, their canonical bytes, ids and signed messages
 //! (SPEC.md section 4). This module checks signatures but knows no state.
 
+mod chunk;
+
 use crate::account::{AccountIndex, AccountKey, Address, AssetId, two_to};
 use crate::amount::Fee;
-use crate::eddsa::{self, Point, PrivateKey, PublicKey, Signature, SignatureError};
+use crate::eddsa::{self, Point, PointError, PrivateKey, PublicKey, Signature, SignatureError};
 use crate::encoding::{DecodeError, Reader};
 use crate::poseidon;
 use ark_bn254::Fr;
 use ark_ff::AdditiveGroup;
+pub use chunk::decode_and_verify;
 
 /// Moves `amount` from one account to another of the same asset; the fee is paid on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,6 +228,13 @@ impl SignedTransaction {
     }
     /// Reads [`SignedTransaction::encode`], strictly.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_with(bytes, Point::unpack)
+    }
+    /// [`Self::decode`] with the given way to unpack the public key.
+    fn decode_with(
+        bytes: &[u8],
+        unpack_key: impl FnOnce(&[u8; 32]) -> Result<Point, PointError>,
+    ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let transaction = Transaction::take(&mut reader)?;
         let key: [u8; 32] = reader.take_array("public key")?;
@@ -233,7 +243,7 @@ impl SignedTransaction {
         let point = |what| move |_| DecodeError::NotOnCurve { what };
         Ok(Self {
             transaction,
-            public_key: PublicKey(Point::unpack(&key).map_err(point("public key"))?),
+            public_key: PublicKey(unpack_key(&key).map_err(point("public key"))?),
             signature: Signature::unpack(&signature).map_err(point("signature R8"))?,
         })
     }
@@ -243,7 +253,7 @@ impl SignedTransaction {
 mod tests {
     use super::*;
 
-    fn transfer() -> Transaction {
+    pub(super) fn transfer() -> Transaction {
         Transaction::Transfer(Transfer {
             from: AccountIndex::new(3).expect("in range"),
             to: AccountIndex::new(4).expect("in range"),
