@@ -8,7 +8,7 @@
 
 mod partial;
 
-use crate::montgomery::sum_of_products;
+use crate::montgomery::{fifth_power, sum_of_products};
 use ark_bn254::Fr;
 use ark_crypto_primitives::sponge::poseidon::find_poseidon_ark_and_mds;
 use ark_ff::{AdditiveGroup, Field, PrimeField};
@@ -56,7 +56,7 @@ pub fn parameters(width: usize) -> &'static Parameters {
 
 /// x^5.
 pub fn sbox(x: Fr) -> Fr {
-    x.square().square() * x
+    fifth_power(x)
 }
 
 impl Parameters {
@@ -134,23 +134,22 @@ impl<const T: usize, const N: usize> Permutation<T, N> {
 
     fn partial_rounds(&self, state: &[Fr; T]) -> [Fr; T] {
         // The shift register grows downwards through `register`, so that nothing is moved:
-        // `register[at..at + N]` holds it, and y is put in front of it.
+        // `register[at..at + N]` holds it.
         let mut register = [Fr::ZERO; INPUTS_MAX + PARTIAL_ROUNDS_MAX];
-        let mut at = self.partial.constants.len();
+        let mut at = self.partial.rounds.len() + 1;
         register[at..at + N].copy_from_slice(&state[1..]);
         let mut x = state[0];
-        let (last, constants) = self.partial.constants.split_last().expect("R_P > 0");
-        for constant in constants {
-            let y = sbox(x + constant);
+        for round in &self.partial.rounds {
             let held: &[Fr; N] = window(&register, at);
-            let next = y + sum_of_products(held, &self.partial.feedback);
+            let output = sum_of_products(held, &round.output);
+            let feedback = sum_of_products(held, &round.feedback);
+            let y = sbox(x + round.constant);
+            x = y + output;
             at -= 1;
-            register[at] = y;
-            x = sum_of_products(window(&register, at), &self.partial.output);
-            register[at] = next;
+            register[at] = y + feedback;
         }
         at -= 1;
-        register[at] = sbox(x + last);
+        register[at] = sbox(x + self.partial.last_constant);
         mix(&self.partial.exit, window(&register, at))
     }
 }

@@ -5,6 +5,7 @@
 //! "Computing square roots faster than the Tonelli–Shanks/Bernstein algorithm", 2020), and the
 //! division of a ratio costs no inversion. Not constant time: for public values.
 
+use crate::montgomery::squared;
 use ark_bn254::Fr;
 use ark_ff::{BigInteger, FftField, Field, PrimeField, Zero};
 use std::sync::OnceLock;
@@ -140,13 +141,6 @@ impl Tables {
         let digit = |i| (exponent >> (DIGIT_BITS * i)) % DIGIT_VALUES;
         (1..DIGITS).fold(self.powers[0][digit(0)], |power, i| power * self.powers[i][digit(i)])
     }
-}
-
-fn squared(mut value: Fr, times: usize) -> Fr {
-    for _ in 0..times {
-        value.square_in_place();
-    }
-    value
 }
 
 /// A root of `numerator/denominator` if it is a square; the denominator must not be 0.

@@ -6,25 +6,32 @@
 //! sparse ones, 2t − 1 products a round of which t are reduced alone. Here the state is written in
 //! the controller canonical form instead: in the basis P with `P⁻¹b = e_1` and `P⁻¹AP` the
 //! companion matrix of A's characteristic polynomial, w is a shift register of the recurrence
-//! `new = y + Σ a_k·w_k`, so a round is two scalar products (also 2t − 1 products, two
-//! reductions). The change of basis into P joins the matrix of the full round before, the one back
-//! joins the last partial round. Round constants on w move into word 0 of the following rounds
-//! and into the full round behind.
+//! `new = y + Σ a_k·w_k`, and `x ← c·y + Σ (DP)_k·w_k`. Scaling x by γ and the register's newest
+//! word by γ^5, with `γ' = c·γ^5` for the next round, turns c into 1: a round is two scalar
+//! products of t − 1 terms with constants of its own, neither of which waits for the S-box. The
+//! change of basis into P joins the matrix of the full round before, the one back joins the last
+//! partial round. Round constants on w move into word 0 of the following rounds and into the full
+//! round behind.
 
 use super::{FULL_ROUNDS, Parameters};
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
 
+/// A partial round but the last: `y = (x + constant)^5`, `x = y + Σ output_k·w_k`,
+/// `new = y + Σ feedback_k·w_k`.
+pub(super) struct Round<const N: usize> {
+    pub(super) constant: Fr,
+    pub(super) output: [Fr; N],
+    pub(super) feedback: [Fr; N],
+}
+
 /// Constants of one width `T = N + 1` in controller form.
 pub(super) struct Recurrence<const T: usize, const N: usize> {
     /// Replaces the matrix of the full round before the partial ones.
     pub(super) entry: [[Fr; T]; T],
-    /// What word 0 gains before each partial round's S-box.
-    pub(super) constants: Vec<Fr>,
-    /// `(c, D·P)`: the next word 0 from `(y, w)`.
-    pub(super) output: [Fr; T],
-    /// `a_1 … a_N` of the recurrence.
-    pub(super) feedback: [Fr; N],
+    pub(super) rounds: Vec<Round<N>>,
+    /// What word 0 gains before the last partial round's S-box.
+    pub(super) last_constant: Fr,
     /// Replaces the matrix of the last partial round.
     pub(super) exit: [[Fr; T]; T],
     /// Replaces the constants of the full round behind the partial ones.
@@ -105,7 +112,7 @@ impl<const T: usize, const N: usize> Recurrence<T, N> {
         let images: Vec<Vec<Fr>> = columns.iter().map(|column| times_vector(&a, column)).collect();
         let exit_lower = from_columns(&images).into_iter().zip(&b);
         let exit_lower = exit_lower.map(|(row, b)| std::iter::once(*b).chain(row).collect());
-        let exit = std::iter::once(output.clone()).chain(exit_lower).collect();
+        let mut exit: Matrix = std::iter::once(output.clone()).chain(exit_lower).collect();
 
         let half = FULL_ROUNDS / 2;
         let plain = &parameters.constants[half..=half + parameters.partial_rounds];
@@ -120,11 +127,37 @@ impl<const T: usize, const N: usize> Recurrence<T, N> {
         let offset = std::iter::once(on_x).chain(on_w);
         let exit_constants: Vec<Fr> =
             offset.zip(&plain[parameters.partial_rounds]).map(|(w, k)| w + k).collect();
+
+        // Scale of x, and scales of the register's words, newest first.
+        let (mut gamma, mut scales) = (Fr::ONE, vec![Fr::ONE; N]);
+        let last = constants.len() - 1;
+        let mut rounds = Vec::with_capacity(last);
+        for constant in &constants[..last] {
+            let scale = super::sbox(gamma);
+            let next_gamma = c * scale;
+            let scaled = |row: &[Fr], by: Fr| {
+                let by = by.inverse().expect("a scale is a product of powers of c, which is not 0");
+                array(row.iter().zip(&scales).map(|(value, scale)| *value * scale * by).collect())
+            };
+            rounds.push(Round {
+                constant: *constant / gamma,
+                output: scaled(&output[1..], next_gamma),
+                feedback: scaled(&feedback, scale),
+            });
+            scales.insert(0, scale);
+            scales.truncate(N);
+            gamma = next_gamma;
+        }
+        scales.insert(0, super::sbox(gamma));
+        for row in &mut exit {
+            for (value, scale) in row.iter_mut().zip(&scales) {
+                *value *= scale;
+            }
+        }
         Self {
             entry: square(entry),
-            constants,
-            output: array(output),
-            feedback: array(feedback),
+            rounds,
+            last_constant: constants[last] / gamma,
             exit: square(exit),
             exit_constants: array(exit_constants),
         }
