@@ -341,6 +341,50 @@ mod tests {
     }
 
     #[test]
+    fn unpacking_agrees_with_the_plain_formula_on_any_bytes() {
+        use rand::Rng;
+        let plain = |bytes: &[u8; 32]| {
+            let mut y_bytes = *bytes;
+            y_bytes[31] &= 0x7f;
+            let y = Fr::from_le_bytes_mod_order(&y_bytes);
+            if le32(y.into_bigint()) != y_bytes {
+                return Err(PointError::NotCanonical);
+            }
+            let x2 = (Fr::ONE - y.square()) / (A - D * y.square());
+            let root = x2.sqrt().ok_or(PointError::NotOnCurve)?;
+            let high = bytes[31] & 0x80 != 0;
+            let x = if is_high(root) == high { root } else { -root };
+            if is_high(x) == high { Ok(Point { x, y }) } else { Err(PointError::NotOnCurve) }
+        };
+        let mut rng = rand::thread_rng();
+        let mut seen = [0; 3];
+        let random = (0..3_000).map(|_| {
+            let mut bytes: [u8; 32] = rng.r#gen();
+            bytes[31] &= 0xbf; // half of the values below 2^254 are below r
+            bytes
+        });
+        let low = test_points::low_order_points();
+        let flipped = low.iter().map(|point| {
+            let mut bytes = point.pack();
+            bytes[31] ^= 0x80;
+            bytes
+        });
+        for bytes in random.chain(low.iter().map(Point::pack)).chain(flipped) {
+            let point = Point::unpack(&bytes);
+            assert_eq!(point, plain(&bytes));
+            seen[match point {
+                Ok(point) => {
+                    assert!(Point::new(point.x, point.y).is_ok());
+                    0
+                }
+                Err(PointError::NotOnCurve) => 1,
+                Err(PointError::NotCanonical) => 2,
+            }] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 100), "{seen:?}");
+    }
+
+    #[test]
     fn packing_is_strict() {
         let mut over = [0xff; 32];
         over[31] = 0x7f;

@@ -11,7 +11,7 @@ mod partial;
 use crate::montgomery::{fifth_power, sum_of_products};
 use ark_bn254::Fr;
 use ark_crypto_primitives::sponge::poseidon::find_poseidon_ark_and_mds;
-use ark_ff::{AdditiveGroup, Field, PrimeField};
+use ark_ff::{AdditiveGroup, PrimeField};
 use partial::Recurrence;
 use std::sync::OnceLock;
 
@@ -205,7 +205,7 @@ pub fn sponge(initial: Fr, elements: &[Fr]) -> Fr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ark_ff::{MontFp, UniformRand};
+    use ark_ff::{Field, MontFp, UniformRand};
 
     #[test]
     fn agrees_with_circomlibjs_at_two_and_sixteen_inputs() {

@@ -10,7 +10,7 @@ use crate::encoding::{DecodeError, Reader};
 use crate::poseidon;
 use ark_bn254::Fr;
 use ark_ff::AdditiveGroup;
-pub use chunk::decode_and_verify;
+pub use chunk::{Checked, decode_and_verify};
 
 /// Moves `amount` from one account to another of the same asset; the fee is paid on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

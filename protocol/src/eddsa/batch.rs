@@ -1,4 +1,4 @@
-//! Many signatures at once, with the answer that [`verify`](super::verify) gives for each.
+//! Many signatures at once, with the answer that [`verify`] gives for each.
 //!
 //! One random combination of all equations, `Σ z_i(S_i·B8 − R8_i − h_i·8A_i) = 0` with 128-bit
 //! z_i, is one sum of multiples instead of one double multiple per signature. A wrong equation
@@ -8,7 +8,9 @@
 //! combination fails, halves are tried with fresh coefficients, down to single checks.
 
 use super::sum::{Prepared, Term, Terms, is_neutral};
-use super::{BASE8, PublicKey, Signature, SignatureError, challenge, equation_holds, reduced};
+use super::{
+    BASE8, PublicKey, Signature, SignatureError, challenge, equation_holds, reduced, verify,
+};
 use ark_bn254::Fr;
 use ark_ed_on_bn254::Fr as Scalar;
 use ark_ff::{AdditiveGroup, BigInteger256, PrimeField};
@@ -19,7 +21,7 @@ use std::collections::HashMap;
 const COEFFICIENT_BITS: usize = 128;
 /// Bits of `8k`, k < ℓ < 2^251.
 const KEY_SCALAR_BITS: usize = 254;
-/// Up to so many claims of a failed combination are checked one by one.
+/// Up to so many claims are checked one by one: a combination costs more.
 const SINGLY_MAX: usize = 2;
 
 /// "`key` signed `message`".
@@ -45,12 +47,16 @@ struct Candidate<'a> {
     key: usize,
 }
 
-/// For each claim what [`verify`](super::verify) answers; a wrong `Ok` has probability 2^-128 per
+/// For each claim what [`verify`] answers; a wrong `Ok` has probability 2^-128 per
 /// combination over `rng`'s coefficients, a wrong error cannot occur.
 pub fn verify_all(
     claims: &[Claim],
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Vec<Result<(), SignatureError>> {
+    if claims.len() <= SINGLY_MAX {
+        let single = |claim: &Claim| verify(&claim.key, claim.message, &claim.signature);
+        return claims.iter().map(single).collect();
+    }
     let mut keys = Keys::default();
     let mut answers = Vec::with_capacity(claims.len());
     let mut candidates = Vec::with_capacity(claims.len());
@@ -67,7 +73,7 @@ pub fn verify_all(
     answers
 }
 
-/// What concerns one claim alone, in [`verify`](super::verify)'s order; the claim's S.
+/// What concerns one claim alone, in [`verify`]'s order; the claim's S.
 fn check_alone(claim: &Claim) -> Result<Scalar, SignatureError> {
     let s = Scalar::from_bigint(claim.signature.s).ok_or(SignatureError::ScalarNotReduced)?;
     if claim.key.0.has_low_order() {

@@ -84,6 +84,7 @@ impl Extended {
         self.x == Fr::ZERO && self.y == self.z
     }
     /// The end that all additions share: `E = B − A`, `H = B + A`, `F = D − C`, `G = D + C`.
+    #[inline(always)]
     fn combine(a: Fr, b: Fr, c: Fr, d: Fr) -> Self {
         let (e, f, g, h) = (b - a, d - c, d + c, b + a);
         Self { x: e * f, y: g * h, z: f * g, t: e * h }

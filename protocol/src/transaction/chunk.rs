@@ -10,6 +10,9 @@ use crate::encoding::DecodeError;
 use ark_bn254::Fr;
 use rand::{CryptoRng, RngCore};
 
+/// A decoded transaction and the answer of its signature's check, or why it could not be decoded.
+pub type Checked = Result<(SignedTransaction, Result<(), SignatureError>), DecodeError>;
+
 /// Decodes each item and checks its signature for the deployment named by `domain`. Cost per item
 /// falls until about 512 items; a chunk with bad signatures costs a few times more.
 pub fn decode_and_verify(
@@ -17,7 +20,7 @@ pub fn decode_and_verify(
     domain: Fr,
     keys: &mut KeyCache,
     rng: &mut (impl RngCore + CryptoRng),
-) -> Vec<Result<(SignedTransaction, Result<(), SignatureError>), DecodeError>> {
+) -> Vec<Checked> {
     let decoded: Vec<Result<SignedTransaction, DecodeError>> = bytes
         .iter()
         .map(|item| SignedTransaction::decode_with(item, |packed| keys.unpack(packed)))

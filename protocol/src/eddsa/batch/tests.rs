@@ -1,7 +1,7 @@
 //! `verify_all` must give the answers of `verify`, whatever is wrong with whichever claim.
 
 use super::super::test_points::{curve_points, low_order_points, minus, plus};
-use super::super::{Point, PrivateKey, verify};
+use super::super::{Point, PrivateKey};
 use super::*;
 use ark_ff::{BigInteger, Field, UniformRand};
 use rand::Rng;
