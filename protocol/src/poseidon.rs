@@ -55,6 +55,7 @@ pub fn parameters(width: usize) -> &'static Parameters {
 }
 
 /// x^5.
+#[inline]
 pub fn sbox(x: Fr) -> Fr {
     fifth_power(x)
 }

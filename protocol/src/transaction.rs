@@ -9,7 +9,7 @@ use crate::eddsa::{self, Point, PointError, PrivateKey, PublicKey, Signature, Si
 use crate::encoding::{DecodeError, Reader};
 use crate::poseidon;
 use ark_bn254::Fr;
-use ark_ff::AdditiveGroup;
+use ark_ff::{AdditiveGroup, MontFp};
 pub use chunk::{Checked, decode_and_verify};
 
 /// Moves `amount` from one account to another of the same asset; the fee is paid on top.
@@ -61,6 +61,9 @@ pub enum Transaction {
 pub const KIND_TRANSFER: u8 = 1;
 /// `kind` of an exit.
 pub const KIND_EXIT: u8 = 2;
+
+/// Where a 128-bit integer ends in the packed word.
+const TWO_TO_128: Fr = MontFp!("340282366920938463463374607431768211456");
 
 /// blake3 of [`Transaction::encode`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -184,13 +187,15 @@ impl Transaction {
                 (KIND_EXIT, 0, exit_second_element(e.asset.get(), &e.recipient), Fr::ZERO)
             }
         };
+        let fee = u128::from(self.fee().float());
         let low = u128::from(kind)
             | (u128::from(self.from().get()) << 4)
             | (u128::from(to) << 32)
-            | (u128::from(self.amount()) << 60);
-        let packed = Fr::from(low)
-            + Fr::from(self.fee().float()) * two_to(124)
-            + Fr::from(self.nonce()) * two_to(140);
+            | (u128::from(self.amount()) << 60)
+            | (fee << 124);
+        // Bits 128 and up: what the fee's upper 12 bits and the nonce leave of the first 128.
+        let high = u64::from(self.fee().float() >> 4) | (u64::from(self.nonce()) << 12);
+        let packed = Fr::from(low) + Fr::from(high) * TWO_TO_128;
         poseidon::hash(&[domain, packed, e1, e2])
     }
 }
@@ -277,6 +282,23 @@ mod tests {
             transfer().id().to_string(),
             hex::encode(blake3::hash(&transfer().encode()).as_bytes())
         );
+    }
+
+    #[test]
+    fn the_packed_word_is_the_sum_that_the_specification_states() {
+        for (amount, fee, nonce) in [(u64::MAX, u16::MAX, u32::MAX), (1, 0x8001, 1), (0, 15, 0)] {
+            let Transaction::Transfer(mut t) = transfer() else { unreachable!("a transfer") };
+            (t.amount, t.fee, t.nonce) = (amount, Fee::from_float(fee), nonce);
+            let packed = Fr::from(KIND_TRANSFER)
+                + Fr::from(t.from.get()) * two_to(4)
+                + Fr::from(t.to.get()) * two_to(32)
+                + Fr::from(amount) * two_to(60)
+                + Fr::from(fee) * two_to(124)
+                + Fr::from(nonce) * two_to(140);
+            let words = [Fr::from(7u64), packed, t.payee_key.get(), t.payee_owner.to_fr()];
+            let message = Transaction::Transfer(t).message(Fr::from(7u64));
+            assert_eq!(message, poseidon::hash(&words));
+        }
     }
 
     #[test]
