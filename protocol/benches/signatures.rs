@@ -93,5 +93,19 @@ fn main() {
             });
             println!("{label}: decode_and_verify, chunks of {size}: {time:.1} us");
         }
+        for bad in [1, 256] {
+            let mut items = items[..256].to_vec();
+            // The lowest bit of S: a wrong equation, found by halving.
+            items.iter_mut().take(bad).for_each(|item| {
+                let s = item.len() - 32;
+                item[s] ^= 1;
+            });
+            let slices: Vec<&[u8]> = items.iter().map(Vec::as_slice).collect();
+            let time = microseconds(slices.len(), || {
+                let answers = decode_and_verify(&slices, domain, &mut cache, &mut rng);
+                assert_eq!(answers.iter().filter(|a| matches!(a, Ok((_, Err(_))))).count(), bad);
+            });
+            println!("{label}: a chunk of 256 with {bad} bad: {time:.1} us");
+        }
     }
 }
