@@ -23,6 +23,9 @@ const COEFFICIENT_BITS: usize = 128;
 const KEY_SCALAR_BITS: usize = 254;
 /// Up to so many claims are checked one by one: a combination costs more.
 const SINGLY_MAX: usize = 2;
+/// Up to so many claims of a failed combination are checked one by one, which bounds what a chunk
+/// of nothing but bad signatures costs.
+const REFUSED_SINGLY_MAX: usize = 8;
 
 /// "`key` signed `message`".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,24 +114,30 @@ fn settle(
     rng: &mut (impl RngCore + CryptoRng),
 ) -> bool {
     if candidates.len() <= SINGLY_MAX {
-        let mut all = true;
-        for candidate in candidates {
-            let Candidate { claim, s, h, .. } = candidate;
-            if !equation_holds(&claim.key, &claim.signature, *s, *h) {
-                answers[candidate.index] = Err(SignatureError::Equation);
-                all = false;
-            }
-        }
-        return all;
+        return check_singly(candidates, answers);
     }
     if !refused && combination_holds(candidates, keys, rng) {
         return true;
+    }
+    if candidates.len() <= REFUSED_SINGLY_MAX {
+        return check_singly(candidates, answers);
     }
     let (left, right) = candidates.split_at(candidates.len() / 2);
     let left_holds = settle(left, keys, answers, false, rng);
     // The whole fails: if the left half holds, the right one does not.
     settle(right, keys, answers, left_holds, rng);
     false
+}
+
+fn check_singly(candidates: &[Candidate<'_>], answers: &mut [Result<(), SignatureError>]) -> bool {
+    let mut all = true;
+    for Candidate { index, claim, s, h, .. } in candidates {
+        if !equation_holds(&claim.key, &claim.signature, *s, *h) {
+            answers[*index] = Err(SignatureError::Equation);
+            all = false;
+        }
+    }
+    all
 }
 
 /// `−(Σ z_i·S_i)·B8 + Σ z_i·R8_i + Σ 8(Σ z_i·h_i)·A = 0`, the last over different keys.
