@@ -4,6 +4,14 @@
 //! `x_ark = √168700·x_circom`. The signature equation is `S·B8 = R8 + 8h·A`, `h = Poseidon(R8.x,
 //! R8.y, A.x, A.y, M)`, with `S < ℓ` strictly and `8A ≠ 0` (SPEC.md section 4).
 
+pub mod batch;
+mod key_cache;
+mod residues;
+mod subgroup;
+mod sum;
+#[cfg(test)]
+mod test_points;
+
 use crate::account::AccountKey;
 use crate::encoding::DecodeError;
 use crate::poseidon;
@@ -12,6 +20,8 @@ use ark_ec::{AffineRepr, CurveGroup};
 use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fr as Scalar};
 use ark_ff::{AdditiveGroup, BigInteger, BigInteger256, Field, MontFp, PrimeField, Zero};
 use blake_hash::{Blake512, Digest};
+pub use key_cache::KeyCache;
+use residues::sqrt_of_ratio;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -104,14 +114,10 @@ impl Point {
         let mut y_bytes = *bytes;
         let high = y_bytes[31] & 0x80 != 0;
         y_bytes[31] &= 0x7f;
-        let y = Fr::from_le_bytes_mod_order(&y_bytes);
-        if le32(y.into_bigint()) != y_bytes {
-            return Err(PointError::NotCanonical);
-        }
+        let y = Fr::from_bigint(from_le32(&y_bytes)).ok_or(PointError::NotCanonical)?;
         // a·x² + y² = 1 + d·x²y²  ⇒  x² = (1 − y²)/(a − d·y²); a/d is no square, so never 0.
         let y2 = y.square();
-        let x2 = (Fr::ONE - y2) * (A - D * y2).inverse().ok_or(PointError::NotOnCurve)?;
-        let root = x2.sqrt().ok_or(PointError::NotOnCurve)?;
+        let root = sqrt_of_ratio(Fr::ONE - y2, A - D * y2).ok_or(PointError::NotOnCurve)?;
         let x = if is_high(root) == high { root } else { -root };
         if is_high(x) != high {
             return Err(PointError::NotOnCurve); // the sign bit on x = 0
@@ -130,6 +136,14 @@ fn le32(value: BigInteger256) -> [u8; 32] {
     let mut out = [0u8; 32];
     out.copy_from_slice(&value.to_bytes_le());
     out
+}
+
+fn from_le32(bytes: &[u8; 32]) -> BigInteger256 {
+    let mut limbs = [0u64; 4];
+    for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
+        *limb = chunk.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    }
+    BigInteger256::new(limbs)
 }
 
 fn is_high(x: Fr) -> bool {
@@ -167,13 +181,8 @@ impl Signature {
     /// Reads [`Signature::pack`].
     pub fn unpack(bytes: &[u8; 64]) -> Result<Self, PointError> {
         let (r8, s) = bytes.split_at(32);
-        let mut packed = [0u8; 32];
-        packed.copy_from_slice(r8);
-        let mut limbs = [0u64; 4];
-        for (limb, chunk) in limbs.iter_mut().zip(s.chunks_exact(8)) {
-            *limb = chunk.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
-        }
-        Ok(Self { r8: Point::unpack(&packed)?, s: BigInteger256::new(limbs) })
+        let half = |half: &[u8]| -> [u8; 32] { half.try_into().expect("half of 64 bytes") };
+        Ok(Self { r8: Point::unpack(&half(r8))?, s: from_le32(&half(s)) })
     }
 }
 
@@ -201,16 +210,34 @@ fn double_multiple(p: EdwardsAffine, s: Scalar, q: EdwardsAffine, t: Scalar) -> 
     sum.into_affine()
 }
 
+/// The scalar that an element of Fr stands for: reduced mod ℓ, which is right in front of points
+/// of the subgroup only.
+fn reduced(element: Fr) -> Scalar {
+    let mut value = element.into_bigint();
+    for shift in [2, 1, 0] {
+        // r < 8ℓ, so taking away 4ℓ, 2ℓ and ℓ where possible leaves less than ℓ.
+        let multiple = Scalar::MODULUS << shift;
+        if value >= multiple {
+            value.sub_with_borrow(&multiple);
+        }
+    }
+    Scalar::from_bigint(value).expect("below ℓ")
+}
+
+/// `S·B8 = R8 + h·8A`, for h reduced mod ℓ: 8A lies in the subgroup of order ℓ.
+fn equation_holds(key: &PublicKey, signature: &Signature, s: Scalar, h: Scalar) -> bool {
+    let eight = key.0.to_ark().into_group().double().double().double().into_affine();
+    double_multiple(BASE8.to_ark(), s, eight, -h) == signature.r8.to_ark()
+}
+
 /// Checks a signature over the field element `message`.
 pub fn verify(key: &PublicKey, message: Fr, signature: &Signature) -> Result<(), SignatureError> {
     let s = Scalar::from_bigint(signature.s).ok_or(SignatureError::ScalarNotReduced)?;
-    let eight_a = key.0.times_eight().ok_or(SignatureError::LowOrderKey)?;
-    // h·8A depends on h mod ℓ only, because 8A lies in the subgroup of order ℓ.
-    let h = Scalar::from_le_bytes_mod_order(
-        &challenge(&signature.r8, &key.0, message).into_bigint().to_bytes_le(),
-    );
-    let left = double_multiple(BASE8.to_ark(), s, eight_a.to_ark(), -h);
-    if left == signature.r8.to_ark() { Ok(()) } else { Err(SignatureError::Equation) }
+    if key.0.has_low_order() {
+        return Err(SignatureError::LowOrderKey);
+    }
+    let h = reduced(challenge(&signature.r8, &key.0, message));
+    if equation_holds(key, signature, s, h) { Ok(()) } else { Err(SignatureError::Equation) }
 }
 
 /// A 32-byte private key as circomlibjs takes it; wiped when dropped.
@@ -311,6 +338,50 @@ mod tests {
         let signature = secret.sign(message);
         let good = (0..20_000u32).into_par_iter();
         assert!(good.all(|_| verify(&key, message, &signature).is_ok()));
+    }
+
+    #[test]
+    fn unpacking_agrees_with_the_plain_formula_on_any_bytes() {
+        use rand::Rng;
+        let plain = |bytes: &[u8; 32]| {
+            let mut y_bytes = *bytes;
+            y_bytes[31] &= 0x7f;
+            let y = Fr::from_le_bytes_mod_order(&y_bytes);
+            if le32(y.into_bigint()) != y_bytes {
+                return Err(PointError::NotCanonical);
+            }
+            let x2 = (Fr::ONE - y.square()) / (A - D * y.square());
+            let root = x2.sqrt().ok_or(PointError::NotOnCurve)?;
+            let high = bytes[31] & 0x80 != 0;
+            let x = if is_high(root) == high { root } else { -root };
+            if is_high(x) == high { Ok(Point { x, y }) } else { Err(PointError::NotOnCurve) }
+        };
+        let mut rng = rand::thread_rng();
+        let mut seen = [0; 3];
+        let random = (0..3_000).map(|_| {
+            let mut bytes: [u8; 32] = rng.r#gen();
+            bytes[31] &= 0xbf; // half of the values below 2^254 are below r
+            bytes
+        });
+        let low = test_points::low_order_points();
+        let flipped = low.iter().map(|point| {
+            let mut bytes = point.pack();
+            bytes[31] ^= 0x80;
+            bytes
+        });
+        for bytes in random.chain(low.iter().map(Point::pack)).chain(flipped) {
+            let point = Point::unpack(&bytes);
+            assert_eq!(point, plain(&bytes));
+            seen[match point {
+                Ok(point) => {
+                    assert!(Point::new(point.x, point.y).is_ok());
+                    0
+                }
+                Err(PointError::NotOnCurve) => 1,
+                Err(PointError::NotCanonical) => 2,
+            }] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 100), "{seen:?}");
     }
 
     #[test]

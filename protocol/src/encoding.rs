@@ -6,7 +6,7 @@
 
 use ark_bn254::{Fq, Fq2, Fr, G1Affine, G2Affine};
 use ark_ec::AffineRepr;
-use ark_ff::{BigInteger, PrimeField, Zero};
+use ark_ff::{BigInteger, BigInteger256, PrimeField, Zero};
 use sha3::{Digest, Keccak256};
 use thiserror::Error;
 
@@ -180,7 +180,12 @@ fn prime_from_be<F: PrimeField>(what: &'static str, bytes: &[u8; 32]) -> Result<
 
 /// Decodes 32 big-endian bytes; refuses values not below r.
 pub fn fr_from_be(what: &'static str, bytes: &[u8; 32]) -> Result<Fr, DecodeError> {
-    prime_from_be(what, bytes)
+    let mut limbs = [0u64; 4];
+    for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks_exact(8)) {
+        *limb = chunk.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    }
+    // None for what is not below r.
+    Fr::from_bigint(BigInteger256::new(limbs)).ok_or(DecodeError::NotCanonical { what })
 }
 
 /// Decodes 32 big-endian bytes; refuses values not below q.

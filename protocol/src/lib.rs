@@ -11,6 +11,7 @@ pub mod eddsa;
 pub mod encoding;
 pub mod ledger;
 pub mod limits;
+mod montgomery;
 pub mod poseidon;
 pub mod proto;
 pub mod rejection;

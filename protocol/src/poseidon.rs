@@ -3,11 +3,16 @@
 //! Parameters: 8 full rounds, `R_P` per width from the Poseidon paper's script (security 128),
 //! α = 5, constants from the Grain LFSR. `hash(inputs)` has state `[0, inputs…]` and returns word
 //! 0 (Grassi et al., USENIX Security 2021; circomlib `poseidon.circom`). The gadget in
-//! `kerros-circuits` mirrors [`permute`] and [`sponge`].
+//! `kerros-circuits` mirrors [`permute`] and [`sponge`]. Native hashing rearranges the partial rounds
+//! (`partial`), with equal output.
 
+mod partial;
+
+use crate::montgomery::{fifth_power, sum_of_products};
 use ark_bn254::Fr;
 use ark_crypto_primitives::sponge::poseidon::find_poseidon_ark_and_mds;
-use ark_ff::{AdditiveGroup, Field, PrimeField};
+use ark_ff::{AdditiveGroup, PrimeField};
+use partial::Recurrence;
 use std::sync::OnceLock;
 
 /// Full rounds of every width, half before and half after the partial rounds.
@@ -15,6 +20,8 @@ pub const FULL_ROUNDS: usize = 8;
 /// Partial rounds for widths t = 2 … 17.
 pub const PARTIAL_ROUNDS: [usize; 16] =
     [56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68];
+/// The greatest of [`PARTIAL_ROUNDS`].
+const PARTIAL_ROUNDS_MAX: usize = 70;
 /// Greatest number of inputs of one permutation.
 pub const INPUTS_MAX: usize = 16;
 
@@ -48,8 +55,9 @@ pub fn parameters(width: usize) -> &'static Parameters {
 }
 
 /// x^5.
+#[inline]
 pub fn sbox(x: Fr) -> Fr {
-    x.square().square() * x
+    fifth_power(x)
 }
 
 impl Parameters {
@@ -62,55 +70,122 @@ impl Parameters {
     pub fn rounds(&self) -> usize {
         FULL_ROUNDS + self.partial_rounds
     }
-    fn permute<const T: usize>(&self, state: &mut [Fr; T]) {
+    /// The permutation as the paper states it: the oracle of the tests.
+    #[cfg(test)]
+    fn permute_plainly(&self, state: &mut [Fr]) {
         for (round, constants) in self.constants.iter().enumerate() {
             for (word, constant) in state.iter_mut().zip(constants) {
                 *word += constant;
             }
-            let boxes = if self.is_full(round) { T } else { 1 };
+            let boxes = if self.is_full(round) { self.width } else { 1 };
             for word in &mut state[..boxes] {
                 *word = sbox(*word);
             }
-            let mut next = [Fr::ZERO; T];
-            for (word, row) in next.iter_mut().zip(&self.mds) {
-                let row: &[Fr; T] = row[..].try_into().expect("the matrix is T by T");
-                *word = Fr::sum_of_products(row, state);
-            }
-            *state = next;
+            let dot = |row: &Vec<Fr>| row.iter().zip(&*state).map(|(m, word)| *m * word).sum();
+            let next: Vec<Fr> = self.mds.iter().map(dot).collect();
+            state.copy_from_slice(&next);
         }
     }
 }
 
-fn first_word<const T: usize>(initial: Fr, inputs: &[Fr]) -> Fr {
-    let mut state = [Fr::ZERO; T];
-    state[0] = initial;
-    state[1..].copy_from_slice(inputs);
-    parameters(T).permute(&mut state);
-    state[0]
+/// The permutation of one width `T = N + 1`, arranged for speed; equal to the plain rounds.
+struct Permutation<const T: usize, const N: usize> {
+    mds: [[Fr; T]; T],
+    /// Constants of the full rounds; those behind the partial rounds come from the recurrence.
+    full: [[Fr; T]; FULL_ROUNDS],
+    partial: Recurrence<T, N>,
+}
+
+impl<const T: usize, const N: usize> Permutation<T, N> {
+    fn derive(parameters: &Parameters) -> Self {
+        let partial = Recurrence::derive(parameters);
+        let half = FULL_ROUNDS / 2;
+        let full = std::array::from_fn(|round| match round {
+            round if round < half => partial::array(parameters.constants[round].clone()),
+            round if round == half => partial.exit_constants,
+            round => {
+                partial::array(parameters.constants[round + parameters.partial_rounds].clone())
+            }
+        });
+        Self { mds: partial::square(parameters.mds.clone()), full, partial }
+    }
+
+    /// Constants and S-boxes of a full round.
+    fn substitute(&self, round: usize, state: &mut [Fr; T]) {
+        for (word, constant) in state.iter_mut().zip(&self.full[round]) {
+            *word = sbox(*word + constant);
+        }
+    }
+
+    /// Word 0 of the permuted state.
+    fn first_word(&self, mut state: [Fr; T]) -> Fr {
+        let half = FULL_ROUNDS / 2;
+        for round in 0..half {
+            self.substitute(round, &mut state);
+            state = mix(if round + 1 < half { &self.mds } else { &self.partial.entry }, &state);
+        }
+        state = self.partial_rounds(&state);
+        for round in half..FULL_ROUNDS - 1 {
+            self.substitute(round, &mut state);
+            state = mix(&self.mds, &state);
+        }
+        self.substitute(FULL_ROUNDS - 1, &mut state);
+        sum_of_products(&self.mds[0], &state)
+    }
+
+    fn partial_rounds(&self, state: &[Fr; T]) -> [Fr; T] {
+        // The shift register grows downwards through `register`, so that nothing is moved:
+        // `register[at..at + N]` holds it.
+        let mut register = [Fr::ZERO; INPUTS_MAX + PARTIAL_ROUNDS_MAX];
+        let mut at = self.partial.rounds.len() + 1;
+        register[at..at + N].copy_from_slice(&state[1..]);
+        let mut x = state[0];
+        for round in &self.partial.rounds {
+            let held: &[Fr; N] = window(&register, at);
+            let output = sum_of_products(held, &round.output);
+            let feedback = sum_of_products(held, &round.feedback);
+            let y = sbox(x + round.constant);
+            x = y + output;
+            at -= 1;
+            register[at] = y + feedback;
+        }
+        at -= 1;
+        register[at] = sbox(x + self.partial.last_constant);
+        mix(&self.partial.exit, window(&register, at))
+    }
+}
+
+fn window<const N: usize>(register: &[Fr], at: usize) -> &[Fr; N] {
+    register[at..at + N].try_into().expect("N words")
+}
+
+fn mix<const T: usize>(matrix: &[[Fr; T]; T], state: &[Fr; T]) -> [Fr; T] {
+    matrix.each_ref().map(|row| sum_of_products(row, state))
+}
+
+macro_rules! permutations {
+    ($initial:ident, $inputs:ident, $($n:literal $t:literal),*) => {
+        match $inputs.len() {
+            $($n => {
+                static CACHE: OnceLock<Permutation<$t, $n>> = OnceLock::new();
+                let permutation = CACHE.get_or_init(|| Permutation::derive(parameters($t)));
+                let mut state = [Fr::ZERO; $t];
+                state[0] = $initial;
+                state[1..].copy_from_slice($inputs);
+                permutation.first_word(state)
+            })*
+            n => panic!("Poseidon takes 1 to {INPUTS_MAX} inputs, not {n}"),
+        }
+    };
 }
 
 /// Word 0 of the permutation of `[initial, inputs…]`, 1 ≤ inputs ≤ 16 (circomlib `PoseidonEx`
 /// with one output).
 pub fn permute(initial: Fr, inputs: &[Fr]) -> Fr {
-    match inputs.len() {
-        1 => first_word::<2>(initial, inputs),
-        2 => first_word::<3>(initial, inputs),
-        3 => first_word::<4>(initial, inputs),
-        4 => first_word::<5>(initial, inputs),
-        5 => first_word::<6>(initial, inputs),
-        6 => first_word::<7>(initial, inputs),
-        7 => first_word::<8>(initial, inputs),
-        8 => first_word::<9>(initial, inputs),
-        9 => first_word::<10>(initial, inputs),
-        10 => first_word::<11>(initial, inputs),
-        11 => first_word::<12>(initial, inputs),
-        12 => first_word::<13>(initial, inputs),
-        13 => first_word::<14>(initial, inputs),
-        14 => first_word::<15>(initial, inputs),
-        15 => first_word::<16>(initial, inputs),
-        16 => first_word::<17>(initial, inputs),
-        n => panic!("Poseidon takes 1 to {INPUTS_MAX} inputs, not {n}"),
-    }
+    permutations!(
+        initial, inputs, 1 2, 2 3, 3 4, 4 5, 5 6, 6 7, 7 8, 8 9, 9 10, 10 11, 11 12, 12 13, 13 14,
+        14 15, 15 16, 16 17
+    )
 }
 
 /// circomlib's `Poseidon(n)`.
@@ -131,7 +206,7 @@ pub fn sponge(initial: Fr, elements: &[Fr]) -> Fr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ark_ff::MontFp;
+    use ark_ff::{Field, MontFp, UniformRand};
 
     #[test]
     fn agrees_with_circomlibjs_at_two_and_sixteen_inputs() {
@@ -142,6 +217,25 @@ mod tests {
             MontFp!("7853200120776062878684798364095072458815029376092732009249414926327459813530");
         assert_eq!(hash(&inputs), sixteen);
         assert_eq!(hash(&inputs[..2]), two);
+    }
+
+    #[test]
+    fn the_fast_rounds_equal_the_plain_ones_at_every_width() {
+        let mut rng = rand::thread_rng();
+        let greatest = -Fr::ONE;
+        for width in 2..=INPUTS_MAX + 1 {
+            assert!(parameters(width).partial_rounds <= PARTIAL_ROUNDS_MAX);
+            for case in 0..50 {
+                let mut state: Vec<Fr> = match case {
+                    0 => vec![Fr::ZERO; width],
+                    1 => vec![greatest; width],
+                    _ => (0..width).map(|_| Fr::rand(&mut rng)).collect(),
+                };
+                let fast = permute(state[0], &state[1..]);
+                parameters(width).permute_plainly(&mut state);
+                assert_eq!(fast, state[0], "width {width}, case {case}");
+            }
+        }
     }
 
     #[test]

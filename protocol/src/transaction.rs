@@ -1,13 +1,16 @@
 //! What a client signs: transfers and exits, their canonical bytes, ids and signed messages
 //! (SPEC.md section 4). This module checks signatures but knows no state.
 
+mod chunk;
+
 use crate::account::{AccountIndex, AccountKey, Address, AssetId, two_to};
 use crate::amount::Fee;
-use crate::eddsa::{self, Point, PrivateKey, PublicKey, Signature, SignatureError};
+use crate::eddsa::{self, Point, PointError, PrivateKey, PublicKey, Signature, SignatureError};
 use crate::encoding::{DecodeError, Reader};
 use crate::poseidon;
 use ark_bn254::Fr;
-use ark_ff::AdditiveGroup;
+use ark_ff::{AdditiveGroup, MontFp};
+pub use chunk::{Checked, decode_and_verify};
 
 /// Moves `amount` from one account to another of the same asset; the fee is paid on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,9 @@ pub enum Transaction {
 pub const KIND_TRANSFER: u8 = 1;
 /// `kind` of an exit.
 pub const KIND_EXIT: u8 = 2;
+
+/// Where a 128-bit integer ends in the packed word.
+const TWO_TO_128: Fr = MontFp!("340282366920938463463374607431768211456");
 
 /// blake3 of [`Transaction::encode`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -181,13 +187,15 @@ impl Transaction {
                 (KIND_EXIT, 0, exit_second_element(e.asset.get(), &e.recipient), Fr::ZERO)
             }
         };
+        let fee = u128::from(self.fee().float());
         let low = u128::from(kind)
             | (u128::from(self.from().get()) << 4)
             | (u128::from(to) << 32)
-            | (u128::from(self.amount()) << 60);
-        let packed = Fr::from(low)
-            + Fr::from(self.fee().float()) * two_to(124)
-            + Fr::from(self.nonce()) * two_to(140);
+            | (u128::from(self.amount()) << 60)
+            | (fee << 124);
+        // Bits 128 and up: what the fee's upper 12 bits and the nonce leave of the first 128.
+        let high = u64::from(self.fee().float() >> 4) | (u64::from(self.nonce()) << 12);
+        let packed = Fr::from(low) + Fr::from(high) * TWO_TO_128;
         poseidon::hash(&[domain, packed, e1, e2])
     }
 }
@@ -225,6 +233,13 @@ impl SignedTransaction {
     }
     /// Reads [`SignedTransaction::encode`], strictly.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_with(bytes, Point::unpack)
+    }
+    /// [`Self::decode`] with the given way to unpack the public key.
+    fn decode_with(
+        bytes: &[u8],
+        unpack_key: impl FnOnce(&[u8; 32]) -> Result<Point, PointError>,
+    ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let transaction = Transaction::take(&mut reader)?;
         let key: [u8; 32] = reader.take_array("public key")?;
@@ -233,7 +248,7 @@ impl SignedTransaction {
         let point = |what| move |_| DecodeError::NotOnCurve { what };
         Ok(Self {
             transaction,
-            public_key: PublicKey(Point::unpack(&key).map_err(point("public key"))?),
+            public_key: PublicKey(unpack_key(&key).map_err(point("public key"))?),
             signature: Signature::unpack(&signature).map_err(point("signature R8"))?,
         })
     }
@@ -243,7 +258,7 @@ impl SignedTransaction {
 mod tests {
     use super::*;
 
-    fn transfer() -> Transaction {
+    pub(super) fn transfer() -> Transaction {
         Transaction::Transfer(Transfer {
             from: AccountIndex::new(3).expect("in range"),
             to: AccountIndex::new(4).expect("in range"),
@@ -267,6 +282,23 @@ mod tests {
             transfer().id().to_string(),
             hex::encode(blake3::hash(&transfer().encode()).as_bytes())
         );
+    }
+
+    #[test]
+    fn the_packed_word_is_the_sum_that_the_specification_states() {
+        for (amount, fee, nonce) in [(u64::MAX, u16::MAX, u32::MAX), (1, 0x8001, 1), (0, 15, 0)] {
+            let Transaction::Transfer(mut t) = transfer() else { unreachable!("a transfer") };
+            (t.amount, t.fee, t.nonce) = (amount, Fee::from_float(fee), nonce);
+            let packed = Fr::from(KIND_TRANSFER)
+                + Fr::from(t.from.get()) * two_to(4)
+                + Fr::from(t.to.get()) * two_to(32)
+                + Fr::from(amount) * two_to(60)
+                + Fr::from(fee) * two_to(124)
+                + Fr::from(nonce) * two_to(140);
+            let words = [Fr::from(7u64), packed, t.payee_key.get(), t.payee_owner.to_fr()];
+            let message = Transaction::Transfer(t).message(Fr::from(7u64));
+            assert_eq!(message, poseidon::hash(&words));
+        }
     }
 
     #[test]
