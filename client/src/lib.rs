@@ -10,5 +10,6 @@ pub mod deployment;
 pub mod devnet;
 pub mod keys;
 pub mod progress;
+pub mod receipt;
 pub mod sequencer;
 pub mod wallet;

@@ -3,16 +3,20 @@
 //! Answers are decoded strictly. A refusal is [`SequencerError::Refused`] with the stable code of
 //! the API (`kerros_protocol::rejection`, and those of admission), so that callers can match on it.
 
+use crate::receipt::{self, ReceiptCheck, ReceiptFault};
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::encoding::{DecodeError, fr_from_be};
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{self, BatchState, REASON_METADATA, RejectionDetail};
+use kerros_protocol::receipt::Receipt;
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::sync::OnceCell;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
@@ -54,6 +58,9 @@ pub enum SequencerError {
     /// The answer does not decode.
     #[error("sequencer's answer: {0}")]
     Decode(#[from] DecodeError),
+    /// The receipt does not hold against the sequencer.
+    #[error("sequencer's receipt: {0}")]
+    Receipt(#[from] ReceiptFault),
     /// A field that must be there is missing, or contradicts another.
     #[error("sequencer's answer: {0}")]
     Nonsense(&'static str),
@@ -123,6 +130,7 @@ pub struct AccountView {
 #[derive(Debug, Clone)]
 pub struct SequencerClient {
     inner: SequencerServiceClient<Channel>,
+    receipts: Arc<OnceCell<ReceiptCheck>>,
 }
 
 fn timed<T>(message: T) -> tonic::Request<T> {
@@ -158,7 +166,34 @@ impl SequencerClient {
             .connect_timeout(Duration::from_millis(CONNECT_MS_MAX));
         let inner = SequencerServiceClient::new(endpoint.connect_lazy())
             .max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Self { inner })
+        Ok(Self { inner, receipts: Arc::default() })
+    }
+    /// Believes receipts of this signer only, for instance of the contract's operator. Without this
+    /// the sequencer is believed whose receipts are its own.
+    pub fn trusting(self, check: ReceiptCheck) -> Self {
+        Self { receipts: Arc::new(OnceCell::new_with(Some(check))), ..self }
+    }
+    /// Whose receipts are believed.
+    pub async fn receipts(&self) -> Result<ReceiptCheck, SequencerError> {
+        let ask = || async {
+            let info = self.info().await?;
+            let signer = array::<20>(&info.message.receipt_signer, "receipt signer is no address");
+            Ok(ReceiptCheck { domain: info.domain, signer: signer?.into() })
+        };
+        self.receipts.get_or_try_init(ask).await.copied()
+    }
+    async fn checked(
+        &self,
+        receipt: Option<proto::Receipt>,
+        id: TransactionId,
+    ) -> Result<Receipt, SequencerError> {
+        let receipt = receipt.ok_or(SequencerError::Nonsense("no receipt"))?;
+        let receipt = receipt::decode(&receipt)?;
+        if receipt.promise.id != id {
+            return Err(SequencerError::Nonsense("the receipt is another transaction's"));
+        }
+        self.receipts().await?.check(&receipt)?;
+        Ok(receipt)
     }
 
     /// Deployment, limits and load.
@@ -199,19 +234,12 @@ impl SequencerClient {
         Ok((AccountIndex::new(answer.index)?, answer.opened))
     }
 
-    /// Submits a transaction. The receipt means: executed, and on the sequencer's disk. Submitting
-    /// the same transaction again gives the same receipt.
-    pub async fn submit(
-        &self,
-        signed: &SignedTransaction,
-    ) -> Result<proto::Receipt, SequencerError> {
+    /// Submits a transaction. The receipt, whose signature is checked, means: executed, and on the
+    /// sequencer's disk. Submitting the same transaction again gives the same receipt.
+    pub async fn submit(&self, signed: &SignedTransaction) -> Result<Receipt, SequencerError> {
         let request = proto::SubmitTransactionRequest { transaction: signed.encode() };
         let answer = self.inner.clone().submit_transaction(timed(request)).await?.into_inner();
-        let receipt = answer.receipt.ok_or(SequencerError::Nonsense("no receipt"))?;
-        if receipt.transaction_id != signed.transaction.id().0 {
-            return Err(SequencerError::Nonsense("the receipt is another transaction's"));
-        }
-        Ok(receipt)
+        self.checked(answer.receipt, signed.transaction.id()).await
     }
 
     /// An account by its index.
@@ -272,7 +300,7 @@ impl SequencerClient {
     pub async fn transaction(
         &self,
         id: TransactionId,
-    ) -> Result<(SignedTransaction, proto::Receipt, BatchState), SequencerError> {
+    ) -> Result<(SignedTransaction, Receipt, BatchState), SequencerError> {
         let request = timed(proto::GetTransactionRequest { transaction_id: id.0.to_vec() });
         let answer = self.inner.clone().get_transaction(request).await?.into_inner();
         let signed = SignedTransaction::decode(&answer.transaction)?;
@@ -280,7 +308,7 @@ impl SequencerClient {
             return Err(SequencerError::Nonsense("another transaction than asked for"));
         }
         let state = answer.state();
-        let receipt = answer.receipt.ok_or(SequencerError::Nonsense("no receipt"))?;
+        let receipt = self.checked(answer.receipt, id).await?;
         Ok((signed, receipt, state))
     }
 
@@ -326,6 +354,7 @@ mod tests {
             transient: true,
             message: "balance 1, amount and fee need 2".to_owned(),
             values: Default::default(),
+            retry_after_ms: 0,
         };
         let error = SequencerError::from(detail.into_status(Code::FailedPrecondition));
         assert_eq!(error.reason(), Some("INSUFFICIENT_BALANCE"));

@@ -14,6 +14,7 @@ pub mod limits;
 mod montgomery;
 pub mod poseidon;
 pub mod proto;
+pub mod receipt;
 pub mod rejection;
 pub mod transaction;
 pub mod transcript;

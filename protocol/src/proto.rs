@@ -73,6 +73,7 @@ mod tests {
         let detail = RejectionDetail {
             reason: "WRONG_NONCE".to_owned(),
             transient: true,
+            retry_after_ms: 250,
             message: "nonce 4, account expects 3".to_owned(),
             values: [("have".to_owned(), "4".to_owned())].into(),
         };

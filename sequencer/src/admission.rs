@@ -1,19 +1,31 @@
-//! What a transaction passes before it may wait for the writer: size, canonical bytes, signature.
+//! What a transaction passes before it may wait for the writer: size, a seat, canonical bytes,
+//! signature.
 //!
-//! Signatures are checked on a pool of fixed size; the number of requests between arrival and answer
-//! is bounded. Knows no state.
+//! Signatures are checked in chunks on threads of their own. Every request between arrival and answer
+//! holds a seat, and seats are bounded, for each connection and in all. Knows no state.
 
-use crate::execution::{OpenError, Place, TransactionError};
-use crate::limits::{BACKLOG_MAX, TRANSACTION_BYTES_MAX};
-use crate::mempool::{Command, Opened};
+mod intake;
+mod reply;
+mod seats;
+
+pub use reply::{Acknowledged, Answer, Reply};
+pub use seats::{Hall, Seat, Source};
+
+use crate::execution::{OpenError, TransactionError};
+use crate::limits::{BACKLOG_MAX, CHUNK_MAX, KEYS_REMEMBERED, TRANSACTION_BYTES_MAX};
+use crate::mempool::{Command, Opened, Pending};
 use ark_bn254::Fr;
-use kerros_protocol::account::{AccountKey, Address, AssetId};
-use kerros_protocol::eddsa::SignatureError;
+use intake::{Chunk, Intake, Raw};
+use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
+use kerros_protocol::eddsa::KeyCache;
 use kerros_protocol::encoding::DecodeError;
-use kerros_protocol::transaction::{SignedTransaction, TransactionId};
+use kerros_protocol::transaction::decode_and_verify;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// Why a transaction was not acknowledged; in the order of the checks.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,6 +52,14 @@ pub enum SubmitError {
     /// Refused by the rules or the fee policy.
     #[error(transparent)]
     Refused(#[from] TransactionError),
+    /// Another transaction of this account waits with the same nonce.
+    #[error("another transaction of account {index} waits with nonce {nonce}")]
+    NonceTaken {
+        /// The account.
+        index: AccountIndex,
+        /// Its nonce.
+        nonce: u32,
+    },
     /// The service is stopping; whether the transaction was executed can be asked by its id later.
     #[error("the sequencer is stopping")]
     Stopping,
@@ -64,118 +84,124 @@ pub enum OpenRequestError {
     Stopping,
 }
 
-/// An acknowledgement: executed in this place, and on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
-    /// The transaction.
-    pub id: TransactionId,
-    /// Its place.
-    pub place: Place,
-}
-
-type Checked = Result<(Box<SignedTransaction>, Result<(), SignatureError>), DecodeError>;
-
-/// A transaction whose signature is being checked.
-pub struct Admitted {
-    permit: OwnedSemaphorePermit,
-    checked: oneshot::Receiver<Checked>,
-}
-
-/// A transaction in the writer's queue.
-pub struct Queued {
-    id: TransactionId,
-    answer: oneshot::Receiver<Result<Place, TransactionError>>,
-}
-
-impl Queued {
-    /// Waits for the acknowledgement.
-    pub async fn answer(self) -> Result<Receipt, SubmitError> {
-        let place = self.answer.await.map_err(|_| SubmitError::Stopping)??;
-        Ok(Receipt { id: self.id, place })
-    }
-}
-
 /// The door to the writer.
 #[derive(Clone)]
 pub struct Admission {
-    domain: Fr,
-    pool: Arc<rayon::ThreadPool>,
-    backlog: Arc<Semaphore>,
+    hall: Hall,
+    intake: Arc<Intake>,
     commands: mpsc::Sender<Command>,
 }
 
+/// A thread that checks signatures.
+pub struct Checker {
+    intake: Arc<Intake>,
+    domain: Fr,
+    commands: mpsc::Sender<Command>,
+    pace: Pace,
+}
+
+/// How long a checker pauses before each chunk, in ms: a backlog of unproven batches slows admission.
+pub type Pace = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+impl Checker {
+    /// Works until admission is closed or the writer has ended.
+    pub fn run(self) {
+        let mut rng = StdRng::from_entropy();
+        let mut keys = KeyCache::new(KEYS_REMEMBERED, &mut rng);
+        while let Some(Chunk { number, items }) = self.intake.take(CHUNK_MAX) {
+            let pause = (self.pace)();
+            if pause > 0 {
+                std::thread::sleep(Duration::from_millis(pause));
+            }
+            let bytes: Vec<&[u8]> = items.iter().map(|raw| raw.bytes.as_slice()).collect();
+            let started = Instant::now();
+            let checked = decode_and_verify(&bytes, self.domain, &mut keys, &mut rng);
+            crate::metrics::checked(items.len(), started.elapsed());
+            let mut transactions = Vec::with_capacity(items.len());
+            for (raw, checked) in items.into_iter().zip(checked) {
+                let Raw { source, stream, reply, seat, .. } = raw;
+                match checked {
+                    Ok((signed, verified)) => {
+                        source.note(verified.is_ok());
+                        let id = signed.transaction.id();
+                        let signed = Box::new(signed);
+                        transactions.push(Pending { id, signed, verified, stream, reply, seat });
+                    }
+                    Err(error) => reply.send(Err(SubmitError::Malformed(error))),
+                }
+            }
+            // Empty chunks too: the writer waits for every number.
+            let command = Command::Transactions { chunk: number, transactions };
+            if self.commands.blocking_send(command).is_err() {
+                return;
+            }
+        }
+    }
+}
+
 impl Admission {
-    /// `threads` check signatures under `domain`.
+    /// A door and the checkers behind it, one per thread.
     pub fn new(
         domain: Fr,
         threads: usize,
         commands: mpsc::Sender<Command>,
-    ) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let name = |i| format!("kerros-admission-{i}");
-        let pool =
-            rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build()?;
-        let backlog = Arc::new(Semaphore::new(BACKLOG_MAX));
-        Ok(Self { domain, pool: Arc::new(pool), backlog, commands })
+        pace: &Pace,
+    ) -> (Self, Vec<Checker>) {
+        let intake = Arc::new(Intake::default());
+        let checkers = (0..threads).map(|_| Checker {
+            intake: Arc::clone(&intake),
+            domain,
+            commands: commands.clone(),
+            pace: Arc::clone(pace),
+        });
+        let checkers = checkers.collect();
+        (Self { hall: Hall::default(), intake, commands }, checkers)
     }
-    /// Requests between arrival and answer.
+    /// Seats of all connections.
+    pub fn hall(&self) -> &Hall {
+        &self.hall
+    }
+    /// Requests between arrival and answer, but for the few that each connection has for itself.
     pub fn waiting(&self) -> usize {
-        BACKLOG_MAX - self.backlog.available_permits()
+        self.hall.taken()
+    }
+    /// Ends the checkers; nothing is admitted any more.
+    pub fn close(&self) {
+        self.intake.close();
     }
     fn overloaded(&self) -> SubmitError {
         SubmitError::Overloaded { waiting: self.waiting(), max: BACKLOG_MAX }
     }
-
-    /// Starts the checks, or refuses at once if too much is waiting.
-    pub fn try_admit(&self, bytes: Vec<u8>) -> Result<Admitted, SubmitError> {
+    /// One transaction, from bytes to acknowledgement; refused at once if no seat is free.
+    pub async fn submit(&self, source: &Arc<Source>, bytes: Vec<u8>) -> Answer {
         check_size(&bytes)?;
-        let permit = Arc::clone(&self.backlog).try_acquire_owned();
-        Ok(self.check(bytes, permit.map_err(|_| self.overloaded())?))
-    }
-    /// Starts the checks as soon as there is room: for streams, which are slowed down instead.
-    pub async fn admit(&self, bytes: Vec<u8>) -> Result<Admitted, SubmitError> {
-        check_size(&bytes)?;
-        let permit = Arc::clone(&self.backlog).acquire_owned().await;
-        Ok(self.check(bytes, permit.map_err(|_| SubmitError::Stopping)?))
-    }
-    fn check(&self, bytes: Vec<u8>, permit: OwnedSemaphorePermit) -> Admitted {
-        let (done, checked) = oneshot::channel();
-        let domain = self.domain;
-        self.pool.spawn(move || {
-            let result = SignedTransaction::decode(&bytes).map(|signed| {
-                let verified = signed.verify_signature(domain);
-                (Box::new(signed), verified)
-            });
-            // Nobody waits any more: nothing to do.
-            let _ = done.send(result);
-        });
-        Admitted { permit, checked }
-    }
-    /// Waits for the checks and hands over to the writer.
-    pub async fn enqueue(&self, admitted: Admitted) -> Result<Queued, SubmitError> {
-        let Admitted { permit, checked } = admitted;
-        let (signed, verified) = checked.await.map_err(|_| SubmitError::Stopping)??;
-        let id = signed.transaction.id();
+        let seat = source.try_seat().ok_or_else(|| self.overloaded())?;
         let (reply, answer) = oneshot::channel();
-        let command = Command::Submit { signed, verified, reply, permit };
-        self.commands.send(command).await.map_err(|_| SubmitError::Stopping)?;
-        Ok(Queued { id, answer })
+        let (source, reply) = (Arc::clone(source), Reply::Once(reply));
+        self.intake.push(Raw { source, bytes, stream: 0, reply, seat });
+        answer.await.map_err(|_| SubmitError::Stopping)?
     }
-    /// One transaction, from bytes to acknowledgement.
-    pub async fn submit(&self, bytes: Vec<u8>) -> Result<Receipt, SubmitError> {
-        let admitted = self.try_admit(bytes)?;
-        self.enqueue(admitted).await?.answer().await
+    /// One transaction of a stream, as soon as a seat is free. Its answer goes to `reply`.
+    pub async fn feed(&self, source: &Arc<Source>, stream: u64, bytes: Vec<u8>, reply: Reply) {
+        if let Err(error) = check_size(&bytes) {
+            reply.send(Err(error));
+            return;
+        }
+        let seat = source.seat().await;
+        self.intake.push(Raw { source: Arc::clone(source), bytes, stream, reply, seat });
     }
     /// One account.
     pub async fn open(
         &self,
+        source: &Arc<Source>,
         asset: AssetId,
         owner: Address,
         key: AccountKey,
     ) -> Result<Opened, OpenRequestError> {
         let overloaded = OpenRequestError::Overloaded { waiting: self.waiting(), max: BACKLOG_MAX };
-        let permit = Arc::clone(&self.backlog).try_acquire_owned().map_err(|_| overloaded)?;
+        let seat = source.try_seat().ok_or(overloaded)?;
         let (reply, answer) = oneshot::channel();
-        let command = Command::Open { asset, owner, key, reply, permit };
+        let command = Command::Open { asset, owner, key, reply, seat };
         self.commands.send(command).await.map_err(|_| OpenRequestError::Stopping)?;
         Ok(answer.await.map_err(|_| OpenRequestError::Stopping)??)
     }
@@ -198,22 +224,4 @@ impl Admission {
 fn check_size(bytes: &[u8]) -> Result<(), SubmitError> {
     let (have, max) = (bytes.len(), TRANSACTION_BYTES_MAX);
     if have > max { Err(SubmitError::TooLarge { have, max }) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn beyond_the_backlog_requests_are_refused_as_overload_until_one_is_answered() {
-        let (commands, _inbox) = mpsc::channel(1);
-        let admission = Admission::new(Fr::from(1u64), 1, commands).expect("threads");
-        let admit = || admission.try_admit(vec![0; 3]);
-        let mut held: Vec<Admitted> = (0..BACKLOG_MAX).map(|_| admit().expect("room")).collect();
-        let overloaded = SubmitError::Overloaded { waiting: BACKLOG_MAX, max: BACKLOG_MAX };
-        assert_eq!(admit().err(), Some(overloaded));
-        assert_eq!(admission.waiting(), BACKLOG_MAX);
-        held.pop();
-        assert!(admit().is_ok());
-    }
 }

@@ -6,9 +6,10 @@ mod prover;
 mod refusal;
 mod sequencer;
 mod server;
+mod submit;
 mod watch;
 
-pub use listener::{BoundedIncoming, Connection};
+pub use listener::{BoundedIncoming, Connection, Peer};
 pub use prover::ProverApi;
 pub use refusal::Refusal;
 pub use sequencer::{Deployment, SequencerApi};

@@ -44,6 +44,12 @@ pub struct Config {
     pub lease_ms: u64,
     /// Threads that check signatures, at least 1. Default: one a processor.
     pub admission_threads: usize,
+    /// From an acknowledgement to the time its receipt promises the batch on the main chain, ms, at
+    /// least 1. Default 3,600,000: one hour.
+    pub promise_ms: u64,
+    /// Batches sealed and not final beyond which admission slows down, by 1 ms a batch and chunk.
+    /// Default 1,024.
+    pub unsettled_slow: usize,
     /// Whether SealBatch and GrowLedger are answered on the wallets' port. Default false.
     pub operator_calls: bool,
     /// Whether keys and reference strings with known secrets are accepted. Default false.
@@ -94,6 +100,8 @@ impl Config {
             poll_ms: 500,
             lease_ms: 30_000,
             admission_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            promise_ms: 3_600_000,
+            unsettled_slow: 1_024,
             operator_calls: false,
             allow_development: false,
         }
@@ -110,6 +118,7 @@ impl Config {
         range("poll_ms", self.poll_ms, 1, 3_600_000)?;
         range("lease_ms", self.lease_ms, 4, 86_400_000)?;
         range("batch_age_ms_max", self.batch_age_ms_max, 0, 86_400_000)?;
+        range("promise_ms", self.promise_ms, 1, 31_536_000_000)?;
         range("admission_threads", self.admission_threads as u64, 1, 1_024)?;
         for (name, address) in [
             ("contract", self.contract),

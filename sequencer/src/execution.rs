@@ -71,6 +71,7 @@ pub struct Execution {
     ledger: Ledger,
     triples: BTreeMap<Triple, AccountIndex>,
     open: OpenBatch,
+    grow_asked: bool,
 }
 
 impl Execution {
@@ -84,7 +85,7 @@ impl Execution {
             // Equal triples under several indices come from forks of history only: keep the first.
             triples.entry((key, account.asset, account.owner)).or_insert(*index);
         }
-        Self { policy, ledger, triples, open: OpenBatch::new(head) }
+        Self { policy, ledger, triples, open: OpenBatch::new(head), grow_asked: false }
     }
     /// Applies the journal's operations of the open batch.
     pub fn replay(&mut self, operations: Vec<Operation>) -> Result<(), ExecutionError> {

@@ -1,25 +1,31 @@
 //! The durable log: RocksDB, one atomic synced write for each group of acknowledgements and for
 //! each seal.
 //!
-//! Who writes what: operations, accounts, sealed batches, transactions and the head by the single
-//! writer (`ordering`); leases and records after the seal by `lifecycle`; posts by `settlement`.
+//! Who writes what: groups of operations and the places of transactions by the single
+//! writer (`ordering`); sealed batches, accounts and the checkpoint by the sealer (`sealing`); leases
+//! and records after the seal by `lifecycle`; posts by `settlement`.
 //! This module knows no rules; it asserts on reading what it was given to write.
 
+mod group;
 pub mod keys;
 mod record;
 
+pub use group::{Group, GroupSeal, Receipts};
+
 pub use record::{
-    BatchRecord, Head, LeaseRecord, Operation, PhaseRecord, PostRecord, ProofRecord,
-    SettlementRecord, TransactionRecord,
+    BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, PostRecord, ProofRecord,
+    SettlementRecord, TransactionPlace,
 };
 
+use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex};
-use kerros_protocol::encoding::DecodeError;
-use kerros_protocol::transaction::TransactionId;
+use kerros_protocol::encoding::{DecodeError, Reader};
+use kerros_protocol::receipt::Receipt;
+use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use prost::Message;
 use rocksdb::{
-    ColumnFamilyDescriptor, DB, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions,
-    WriteBatch, WriteOptions,
+    ColumnFamilyDescriptor, DB, DBRecoveryMode, Direction, IteratorMode, Options, WriteBatch,
+    WriteOptions,
 };
 use std::path::Path;
 use thiserror::Error;
@@ -73,7 +79,7 @@ pub struct SealWrite<'a> {
     /// Accounts touched, after the batch.
     pub accounts: &'a [(AccountIndex, Account)],
     /// Start of the next batch.
-    pub head: &'a Head,
+    pub next: &'a Checkpoint,
 }
 
 impl Journal {
@@ -134,16 +140,38 @@ impl Journal {
             Some(_) => Err(JournalError::OtherDeployment),
         }
     }
-    /// Start of the open batch; none in a new database.
-    pub fn head(&self) -> Result<Option<Head>, JournalError> {
+    /// Start of the first batch that is not sealed; none in a new database.
+    pub fn checkpoint(&self) -> Result<Option<Checkpoint>, JournalError> {
         let family = keys::META;
-        let Some(bytes) = self.get(family, keys::HEAD)? else { return Ok(None) };
-        let head = Head::decode(&bytes);
-        head.map(Some).map_err(|source| JournalError::Decode { family, source })
+        let Some(bytes) = self.get(family, keys::CHECKPOINT)? else { return Ok(None) };
+        let checkpoint = Checkpoint::decode(&bytes);
+        checkpoint.map(Some).map_err(|source| JournalError::Decode { family, source })
     }
-    /// Replaces the head, synced.
-    pub fn put_head(&self, head: &Head) -> Result<(), JournalError> {
-        self.put(keys::META, keys::HEAD, &head.encode())
+    /// Replaces the checkpoint, synced; one that grows fulfils the wish for growth.
+    pub fn put_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), JournalError> {
+        let mut write = WriteBatch::default();
+        let meta = self.family(keys::META);
+        write.put_cf(meta, keys::CHECKPOINT, checkpoint.encode());
+        if checkpoint.before_growth.is_some() {
+            write.delete_cf(meta, keys::GROW);
+        }
+        self.write(write)
+    }
+    /// Writes down that the next batch has to double the ledger, synced.
+    pub fn put_grow(&self) -> Result<(), JournalError> {
+        self.put(keys::META, keys::GROW, &[])
+    }
+    /// Whether the next batch has to double the ledger.
+    pub fn grow(&self) -> Result<bool, JournalError> {
+        Ok(self.get(keys::META, keys::GROW)?.is_some())
+    }
+    /// Hash of the last receipt; zeros before the first.
+    pub fn last_receipt(&self) -> Result<[u8; 32], JournalError> {
+        let family = keys::META;
+        let Some(bytes) = self.get(family, keys::RECEIPT)? else { return Ok([0; 32]) };
+        let (need, have, what) = (32, bytes.len(), "last receipt");
+        let short = DecodeError::Short { what, need, have };
+        bytes.try_into().map_err(|_| JournalError::Decode { family, source: short })
     }
     /// All accounts after the last sealed batch, ascending.
     pub fn accounts(&self) -> Result<Vec<(AccountIndex, Account)>, JournalError> {
@@ -160,48 +188,63 @@ impl Journal {
         })
         .collect()
     }
+    /// The first group at or after operation `sequence` of `batch`, of a later batch if need be.
+    pub fn next_group(&self, batch: u64, sequence: u32) -> Result<Option<Group>, JournalError> {
+        let family = keys::GROUPS;
+        let start = keys::group(batch, sequence);
+        let mode = IteratorMode::From(&start, Direction::Forward);
+        let Some(row) = self.db.iterator_cf(self.family(family), mode).next() else {
+            return Ok(None);
+        };
+        let (key, value) = row?;
+        let refuse = |source| JournalError::Decode { family, source };
+        let mut r = Reader::new(&key);
+        let (batch, sequence) = (r.take_u64("batch"), r.take_u32("sequence"));
+        let (batch, sequence) = (batch.map_err(refuse)?, sequence.map_err(refuse)?);
+        Group::decode(batch, sequence, &value).map(Some).map_err(refuse)
+    }
     /// Operations of a batch in order.
     pub fn operations(&self, batch: u64) -> Result<Vec<Operation>, JournalError> {
-        let family = keys::OPERATIONS;
-        let start = keys::operation(batch, 0);
-        let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(keys::operation(batch + 1, 0));
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        let rows = self.db.iterator_cf_opt(self.family(family), options, mode);
-        let operations = rows.enumerate().map(|(sequence, row)| {
-            let (key, value) = row?;
-            let sequence = u32::try_from(sequence).unwrap_or(u32::MAX);
-            if key.as_ref() != keys::operation(batch, sequence) {
-                return Err(JournalError::Missing { family, what: "an operation in the middle" });
+        let family = keys::GROUPS;
+        let mut operations = Vec::new();
+        loop {
+            let sequence = u32::try_from(operations.len()).unwrap_or(u32::MAX);
+            match self.next_group(batch, sequence)? {
+                Some(group) if group.batch == batch => {
+                    if group.sequence != sequence {
+                        let what = "an operation in the middle";
+                        return Err(JournalError::Missing { family, what });
+                    }
+                    operations.extend(group.operations);
+                }
+                _ => return Ok(operations),
             }
-            Operation::decode(&value).map_err(|source| JournalError::Decode { family, source })
-        });
-        operations.collect()
+        }
     }
-    /// Appends a group of operations, the first one with number `sequence` in its batch, in one
-    /// synced write.
+    /// Appends a group of operations in one synced write.
     pub fn append(
         &self,
-        batch: u64,
-        sequence: u32,
-        operations: &[Operation],
-        transactions: &[(TransactionId, TransactionRecord)],
+        group: &Group,
+        ids: &[TransactionId],
+        last_receipt: Option<[u8; 32]>,
     ) -> Result<(), JournalError> {
         let mut write = WriteBatch::default();
-        for (sequence, operation) in (sequence..).zip(operations) {
-            let key = keys::operation(batch, sequence);
-            write.put_cf(self.family(keys::OPERATIONS), key, operation.encode());
+        let (batch, sequence) = (group.batch, group.sequence);
+        write.put_cf(self.family(keys::GROUPS), keys::group(batch, sequence), group.encode());
+        let family = self.family(keys::TRANSACTIONS);
+        for (id, index) in ids.iter().zip(0..) {
+            let place = TransactionPlace { batch, sequence, index };
+            write.put_cf(family, keys::transaction(id), place.encode());
         }
-        for (id, record) in transactions {
-            let key = keys::transaction(id);
-            write.put_cf(self.family(keys::TRANSACTIONS), key, record.encode());
+        if let Some(hash) = last_receipt {
+            write.put_cf(self.family(keys::META), keys::RECEIPT, hash);
         }
         self.write(write)
     }
-    /// Ends the open batch and starts the next one, in one synced write.
+    /// Seals a batch, in one synced write.
     pub fn seal(&self, seal: &SealWrite<'_>) -> Result<(), JournalError> {
         let number = seal.record.number;
-        assert_eq!(seal.head.number, number + 1, "a seal moves the head by one batch");
+        assert_eq!(seal.next.head.number, number + 1, "a seal moves on by one batch");
         let mut write = WriteBatch::default();
         write.put_cf(self.family(keys::SEALED), keys::batch(number), seal.sealed);
         let record = seal.record.encode_to_vec();
@@ -209,9 +252,7 @@ impl Journal {
         for (index, account) in seal.accounts {
             write.put_cf(self.family(keys::ACCOUNTS), keys::account(*index), account.encode());
         }
-        let (from, to) = (keys::operation(number, 0), keys::operation(number + 1, 0));
-        write.delete_range_cf(self.family(keys::OPERATIONS), from, to);
-        write.put_cf(self.family(keys::META), keys::HEAD, seal.head.encode());
+        write.put_cf(self.family(keys::META), keys::CHECKPOINT, seal.next.encode());
         self.write(write)
     }
     /// The encoded sealed batch.
@@ -231,15 +272,32 @@ impl Journal {
         }
         self.write(write)
     }
-    /// An acknowledged transaction.
+    /// Where an acknowledged transaction stands.
     pub fn transaction(
         &self,
         id: &TransactionId,
-    ) -> Result<Option<TransactionRecord>, JournalError> {
+    ) -> Result<Option<TransactionPlace>, JournalError> {
         let family = keys::TRANSACTIONS;
         let Some(bytes) = self.get(family, &keys::transaction(id))? else { return Ok(None) };
-        let record = TransactionRecord::decode(&bytes);
-        record.map(Some).map_err(|source| JournalError::Decode { family, source })
+        let place = TransactionPlace::decode(&bytes);
+        place.map(Some).map_err(|source| JournalError::Decode { family, source })
+    }
+    /// An acknowledged transaction and its receipt.
+    pub fn receipt(
+        &self,
+        id: &TransactionId,
+        domain: Fr,
+    ) -> Result<Option<(SignedTransaction, Receipt)>, JournalError> {
+        let Some(place) = self.transaction(id)? else { return Ok(None) };
+        let missing = || JournalError::Missing { family: keys::GROUPS, what: "a receipt's group" };
+        let group = self.next_group(place.batch, place.sequence)?.ok_or_else(missing)?;
+        let receipts = group.receipts(domain).ok_or_else(missing)?;
+        let receipt = receipts.get(place.index).ok_or_else(missing)?;
+        let signed = group.transactions().nth(place.index as usize).ok_or_else(missing)?;
+        if receipt.promise.id != *id {
+            return Err(missing());
+        }
+        Ok(Some((*signed, receipt)))
     }
     /// The last lease of a batch.
     pub fn lease(&self, number: u64) -> Result<Option<LeaseRecord>, JournalError> {

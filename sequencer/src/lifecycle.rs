@@ -4,6 +4,7 @@
 //! tells watchers. Does not know who proves or posts. `Proved` is never on disk: a proof that was
 //! not verified does not survive a crash.
 
+use crate::execution::Closing;
 use crate::journal::{BatchRecord, Journal, JournalError};
 use kerros_protocol::proto::BatchState;
 use std::collections::BTreeMap;
@@ -14,6 +15,9 @@ use tokio::sync::watch;
 struct Inner {
     /// Not final, ascending; ends below the open batch.
     unsettled: BTreeMap<u64, BatchRecord>,
+    /// Closed and not sealed yet: still Open for everybody.
+    closed: BTreeMap<u64, BatchRecord>,
+    /// First that is not sealed.
     open: u64,
 }
 
@@ -26,7 +30,7 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Loads what is not final; `open` is the open batch's number.
+    /// Loads what is not final; `open` is the first batch that is not sealed.
     pub fn load(journal: Arc<Journal>, open: u64) -> Result<Self, JournalError> {
         let mut unsettled = BTreeMap::new();
         for number in (1..open).rev() {
@@ -38,7 +42,7 @@ impl Lifecycle {
             }
             unsettled.insert(number, record);
         }
-        let inner = Mutex::new(Inner { unsettled, open });
+        let inner = Mutex::new(Inner { unsettled, closed: BTreeMap::new(), open });
         Ok(Self {
             journal,
             inner,
@@ -60,16 +64,33 @@ impl Lifecycle {
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
-    /// The writer has sealed this batch (its record is on disk) and opened the next.
+    /// The writer has closed this batch and opened the next; it will be sealed.
+    pub fn closed(&self, closing: &Closing) {
+        let head = &closing.head;
+        let mut record = BatchRecord {
+            number: head.number,
+            counts: closing.data.counts().map(|n| u32::try_from(n).unwrap_or(u32::MAX)).to_vec(),
+            k: head.k.into(),
+            grows: head.grows,
+            first: head.first,
+            end: closing.end,
+            opened_ms: head.opened_ms,
+            ..BatchRecord::default()
+        };
+        record.set_state(BatchState::Open);
+        self.lock().closed.insert(head.number, record);
+    }
+    /// This batch is sealed, its record is on disk.
     pub fn sealed(&self, record: BatchRecord) {
         let mut inner = self.lock();
         assert_eq!(inner.open, record.number, "batches are sealed in order");
         inner.open += 1;
+        inner.closed.remove(&record.number);
         inner.unsettled.insert(record.number, record);
         drop(inner);
         self.changed();
     }
-    /// Number of the open batch.
+    /// Number of the first batch that is not sealed.
     pub fn open(&self) -> u64 {
         self.lock().open
     }
@@ -82,11 +103,11 @@ impl Lifecycle {
         let inner = self.lock();
         inner.unsettled.keys().next().copied().unwrap_or(inner.open) - 1
     }
-    /// A sealed batch's record.
+    /// The record of a batch that is closed or sealed.
     pub fn record(&self, number: u64) -> Result<Option<BatchRecord>, JournalError> {
         let inner = self.lock();
         if number == 0 || number >= inner.open {
-            return Ok(None);
+            return Ok(inner.closed.get(&number).cloned());
         }
         match inner.unsettled.get(&number) {
             Some(record) => Ok(Some(record.clone())),

@@ -22,14 +22,32 @@ pub const KEEPALIVE_MS: u64 = 30_000;
 /// A call that is not a stream ends after this, in ms.
 pub const CALL_MS_MAX: u64 = 30_000;
 
-/// Requests admitted and not yet executed (checking signatures included).
+/// Requests between arrival and answer that all connections share.
 pub const BACKLOG_MAX: usize = 8 * 1024;
-/// Commands queued for the writer; never more than the backlog and a few of our own.
-pub const COMMANDS_MAX: usize = BACKLOG_MAX + 64;
-/// Commands that share one synced write.
+/// Requests that one connection may have between arrival and answer whatever the others do.
+pub const SEATS_OWN: usize = 8;
+/// Requests that one connection may have between arrival and answer at most.
+pub const SEATS_MAX: usize = 1024;
+/// Signatures checked together; more would cost less each and make the others wait longer.
+pub const CHUNK_MAX: usize = 256;
+/// Public keys that each checking thread remembers unpacked (about 100 bytes each).
+pub const KEYS_REMEMBERED: usize = 1 << 16;
+/// Commands queued for the writer, chunks of checked transactions among them.
+pub const COMMANDS_MAX: usize = 64;
+/// Transactions that share one synced write and one signature of their receipts.
 pub const GROUP_MAX: usize = 1024;
-/// Requests of one stream that are admitted ahead of their answers.
-pub const STREAM_WINDOW_MAX: usize = 256;
+/// Closed batches that wait for the sealer.
+pub const SEALS_AHEAD_MAX: usize = 2;
+/// Transactions parked until the nonces before theirs have come.
+pub const PARKED_MAX: usize = 4096;
+/// The same of one account; also how far a nonce may be ahead.
+pub const PARKED_PER_ACCOUNT_MAX: u32 = 64;
+/// How long a transaction is parked, in ms.
+pub const PARKED_MS_MAX: u64 = 5_000;
+/// When a refused client should try again, in ms.
+pub const RETRY_AFTER_MS: u64 = 250;
+/// Connections that sent a wrong signature are checked apart until so many good ones came.
+pub const SUSPICION: u32 = 512;
 /// Streams of transactions or batches at once, each kind for itself.
 pub const LONG_CALLS_MAX: usize = 256;
 
@@ -40,6 +58,8 @@ pub const QUEUE_POLL_MAX: u64 = 128;
 
 /// Batches sealed and not final; beyond, new transactions are refused as overload.
 pub const UNSETTLED_BATCHES_MAX: usize = 4096;
+/// Longest pause of a signature checker because batches wait for settlement, in ms a chunk.
+pub const PACE_MS_MAX: u64 = 100;
 /// Answers per page.
 pub const PAGE_MAX: u32 = 100;
 
@@ -71,6 +91,6 @@ pub const SHUTDOWN_MS_MAX: u64 = 5_000;
 pub const TICK_MS: u64 = 50;
 
 const _: () = assert!(LEASE_WAIT_MS_MAX < CALL_MS_MAX);
-const _: () = assert!(COMMANDS_MAX > BACKLOG_MAX);
+const _: () = assert!(GROUP_MAX as u32 <= kerros_protocol::receipt::GROUP_RECEIPTS_MAX);
 const _: () = assert!(TRANSACTION_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(kerros_protocol::transcript::BatchProof::LEN < PROVER_REQUEST_BYTES_MAX);

@@ -79,6 +79,12 @@ struct Arguments {
     /// Silence that ends a prover's lease, ms.
     #[arg(long, env = "KERROS_LEASE_MS", default_value_t = 30_000)]
     lease_ms: u64,
+    /// From an acknowledgement to the promised deadline of its batch on the main chain, ms.
+    #[arg(long, env = "KERROS_PROMISE_MS", default_value_t = 3_600_000)]
+    promise_ms: u64,
+    /// Batches sealed and not final beyond which admission slows down.
+    #[arg(long, env = "KERROS_UNSETTLED_SLOW", default_value_t = 1_024)]
+    unsettled_slow: usize,
     /// Answer SealBatch and GrowLedger.
     #[arg(long, env = "KERROS_OPERATOR_CALLS")]
     operator_calls: bool,
@@ -127,6 +133,8 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         confirmations: arguments.confirmations,
         poll_ms: arguments.poll_ms,
         lease_ms: arguments.lease_ms,
+        promise_ms: arguments.promise_ms,
+        unsettled_slow: arguments.unsettled_slow,
         operator_calls: arguments.operator_calls,
         allow_development: arguments.allow_development,
         ..Config::new(arguments.data_dir.clone(), contract, fee_key, owner)

@@ -2,8 +2,7 @@
 //!
 //! States are named as everywhere: Open, Sealed, Proved, Verified, Posted, Final.
 
-use crate::journal::{BatchRecord, TransactionRecord};
-use kerros_protocol::transaction::TransactionId;
+use crate::journal::BatchRecord;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
@@ -17,6 +16,10 @@ pub const REFUSED: &str = "kerros_requests_refused_total";
 pub const GROUP_SECONDS: &str = "kerros_group_write_seconds";
 /// Transactions in a synced group write.
 pub const GROUP_SIZE: &str = "kerros_group_transactions";
+/// Transactions whose signatures were checked together.
+pub const CHUNK_SIZE: &str = "kerros_signature_chunk_transactions";
+/// Seconds of such a check, decoding included.
+pub const CHUNK_SECONDS: &str = "kerros_signature_chunk_seconds";
 /// Batches sealed.
 pub const SEALED: &str = "kerros_batches_sealed_total";
 /// Seconds of a seal.
@@ -57,13 +60,15 @@ pub fn recorder() -> Option<&'static PrometheusHandle> {
     HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok()).as_ref()
 }
 
-pub(crate) fn group_written(
-    transactions: &[(TransactionId, TransactionRecord)],
-    elapsed: Duration,
-) {
-    counter!(ACKNOWLEDGED).increment(transactions.len() as u64);
-    histogram!(GROUP_SIZE).record(transactions.len() as f64);
+pub(crate) fn group_written(transactions: usize, elapsed: Duration) {
+    counter!(ACKNOWLEDGED).increment(transactions as u64);
+    histogram!(GROUP_SIZE).record(transactions as f64);
     histogram!(GROUP_SECONDS).record(elapsed.as_secs_f64());
+}
+
+pub(crate) fn checked(transactions: usize, elapsed: Duration) {
+    histogram!(CHUNK_SIZE).record(transactions as f64);
+    histogram!(CHUNK_SECONDS).record(elapsed.as_secs_f64());
 }
 
 pub(crate) fn sealed(record: &BatchRecord, elapsed: Duration) {

@@ -1,30 +1,30 @@
-//! The single writer: takes commands in order of arrival, executes them, writes one synced group,
-//! and only then answers.
+//! The single writer: takes commands, executes transactions by the ordering rule (`mempool`), writes
+//! one synced group, and only then answers, each acknowledgement with a signed receipt.
 //!
 //! Runs on a thread of its own. Invariant: an answer is sent only after everything it rests on is
 //! on disk. Any error here is fatal for the service: the disk is then ahead of or equal to what was
 //! answered, and a restart resumes there.
 
+mod group;
+
 use crate::execution::{
-    Execution, ExecutionError, OpenError, Place, Placed, QueueEntry, TransactionError,
+    Execution, ExecutionError, OpenError, Placed, QueueEntry, TransactionError,
 };
-use crate::journal::{Head, Journal, JournalError, Operation, SealWrite, TransactionRecord};
+use crate::journal::{Checkpoint, Head, Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::limits::GROUP_MAX;
-use crate::mempool::{ChainView, Command, Opened};
-use crate::sealing::{self, GrowthError};
+use crate::mempool::{ChainView, Command, Opened, Parked, Pending, Pool};
+use crate::sealing::{self, GrowthError, SealerEnded, SealerHandle};
 use crate::verification::BatchVerifier;
-use ark_bn254::G1Affine;
-use kerros_protocol::account::Address;
+use group::GroupWriter;
 use kerros_protocol::commitment::Srs;
-use kerros_protocol::eddsa::SignatureError;
 use kerros_protocol::rejection::Rejection;
-use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+
+pub use group::{ReceiptSigner, Written};
 
 /// Why the writer stopped.
 #[derive(Debug, Error)]
@@ -38,6 +38,9 @@ pub enum OrderingError {
     /// Growth.
     #[error(transparent)]
     Growth(#[from] GrowthError),
+    /// The sealer, which said why elsewhere.
+    #[error(transparent)]
+    Sealer(#[from] SealerEnded),
 }
 
 /// The executed state, shared with readers.
@@ -52,8 +55,7 @@ impl Shared {
     pub fn new(execution: Execution) -> Self {
         Self { execution: Arc::new(RwLock::new(execution)), view: Arc::default() }
     }
-    /// The state as executed. It may be ahead of the disk by the group being written, which holds
-    /// the lock, and by the collects and forced exits of a seal in progress.
+    /// The state as executed. The writer holds the lock until a group is on disk.
     pub fn execution(&self) -> RwLockReadGuard<'_, Execution> {
         // A poisoned lock means that the writer has panicked: the service is about to end.
         self.execution.read().unwrap_or_else(PoisonError::into_inner)
@@ -77,16 +79,18 @@ pub struct Parts {
     pub shared: Shared,
     /// The log.
     pub journal: Arc<Journal>,
-    /// Told about seals.
+    /// Told about closed batches.
     pub lifecycle: Arc<Lifecycle>,
+    /// Gets closed batches.
+    pub sealer: SealerHandle,
     /// Reference string.
     pub srs: Srs,
-    /// `[L_i(τ)]_1` of the open batch's size.
-    pub lagrange: Vec<G1Affine>,
     /// For growth.
     pub verifier: Arc<dyn BatchVerifier>,
-    /// Credited with entry fees.
-    pub beneficiary: Address,
+    /// Signs receipts.
+    pub signer: ReceiptSigner,
+    /// Told after every group.
+    pub written: Arc<Written>,
     /// Age at which a batch that is not empty is sealed, ms.
     pub batch_age_ms_max: u64,
     /// Time.
@@ -98,24 +102,32 @@ pub struct Ordering {
     parts: Parts,
     queue: VecDeque<(u64, QueueEntry)>,
     first_ms: Option<u64>,
-    group: Group,
+    group: GroupWriter,
+    /// Chunks that came before their turn.
+    early: BTreeMap<u64, Vec<Pending>>,
+    next_chunk: u64,
+    pool: Pool,
+    parked: Parked,
+    stop: bool,
 }
-
-#[derive(Default)]
-struct Group {
-    operations: Vec<Operation>,
-    transactions: BTreeMap<TransactionId, TransactionRecord>,
-    replies: Vec<Box<dyn FnOnce() + Send>>,
-}
-
-type State<'a> = RwLockWriteGuard<'a, Execution>;
 
 impl Ordering {
     /// The writer over a state that was restored.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts) -> Result<Self, JournalError> {
         let now = (parts.clock)();
         let first_ms = (parts.shared.execution().operations() > 0).then_some(now);
-        Self { parts, queue: VecDeque::new(), first_ms, group: Group::default() }
+        let group = GroupWriter::new(parts.journal.last_receipt()?);
+        Ok(Self {
+            parts,
+            queue: VecDeque::new(),
+            first_ms,
+            group,
+            early: BTreeMap::new(),
+            next_chunk: 0,
+            pool: Pool::default(),
+            parked: Parked::default(),
+            stop: false,
+        })
     }
 
     /// Works until [`Command::Stop`] or until nobody can send any more.
@@ -123,50 +135,45 @@ impl Ordering {
         let execution = Arc::clone(&self.parts.shared.execution);
         let lock = || execution.write().unwrap_or_else(PoisonError::into_inner);
         // A batch nothing was put into yet may start with growth.
-        drop(self.grow_empty(lock(), false)?);
-        while let Some(first) = commands.blocking_recv() {
-            let mut next = Some(first);
-            let mut taken = 0;
+        self.grow_empty(&mut lock(), false)?;
+        while !self.stop {
+            let first = match self.pool.is_empty() {
+                true => match commands.blocking_recv() {
+                    Some(command) => Some(command),
+                    None => break,
+                },
+                false => commands.try_recv().ok(),
+            };
+            // Readers go on meanwhile.
+            self.parts.sealer.wait_for_room()?;
             let mut state = lock();
-            let mut stop = false;
-            while let Some(command) = next.take() {
-                stop |= matches!(command, Command::Stop);
-                state = self.command(&execution, state, command)?;
-                taken += 1;
-                if taken < GROUP_MAX && !stop {
-                    next = commands.try_recv().ok();
-                }
+            let mut next = first;
+            // What is queued now, not what keeps coming.
+            for _ in 0..=commands.len() {
+                let Some(command) = next.take() else { break };
+                self.command(&mut state, command)?;
+                next = commands.try_recv().ok();
             }
+            if let Some(command) = next {
+                self.command(&mut state, command)?;
+            }
+            self.execute(&mut state)?;
             self.flush(&state)?;
-            drop(state);
-            if stop {
-                return Ok(());
-            }
         }
         Ok(())
     }
 
-    fn command<'a>(
-        &mut self,
-        execution: &'a RwLock<Execution>,
-        mut state: State<'a>,
-        command: Command,
-    ) -> Result<State<'a>, OrderingError> {
+    fn command(&mut self, state: &mut Execution, command: Command) -> Result<(), OrderingError> {
         let now = (self.parts.clock)();
         match command {
-            Command::Submit { signed, verified, reply, permit } => {
-                let result;
-                (state, result) = self.submit(execution, state, &signed, verified, now)?;
-                self.group.replies.push(Box::new(move || {
-                    // Dropped if the caller has gone: the transaction stays executed.
-                    let _ = reply.send(result);
-                    drop(permit);
-                }));
-                if state.is_full() {
-                    state = self.seal(execution, state, now)?;
+            Command::Transactions { chunk, transactions } => {
+                self.early.insert(chunk, transactions);
+                while let Some(transactions) = self.early.remove(&self.next_chunk) {
+                    self.next_chunk += 1;
+                    transactions.into_iter().for_each(|pending| self.pool.push(pending));
                 }
             }
-            Command::Open { asset, owner, key, reply, permit } => {
+            Command::Open { asset, owner, key, reply, seat } => {
                 let view = self.parts.shared.view();
                 let shape = state.policy().shape;
                 let reserved = u64::from(view.pending_deposits)
@@ -185,97 +192,120 @@ impl Ordering {
                         Ok(Placed::Full(_)) if state.operations() == 0 => {
                             break Err(OpenError::LedgerFull { free: 0, reserved });
                         }
-                        Ok(Placed::Full(_)) => state = self.seal(execution, state, now)?,
+                        Ok(Placed::Full(_)) => self.seal(state, now, None)?,
                     }
                 };
-                self.group.replies.push(Box::new(move || {
+                self.group.then(move || {
+                    // Dropped if the caller has gone.
                     let _ = reply.send(result);
-                    drop(permit);
-                }));
+                    drop(seat);
+                });
             }
             Command::Chain { entries, view } => {
                 self.parts.shared.set_view(view);
                 self.queue.extend(entries);
-                state = self.serve(execution, state, now)?;
+                self.serve(state, now)?;
             }
             Command::Seal { reply } => {
-                let number = state.head().number;
-                let sealed = state.operations() > 0;
-                if sealed {
-                    state = self.seal(execution, state, now)?;
+                if state.operations() > 0 {
+                    self.seal(state, now, Some(reply))?;
+                } else {
+                    let _ = reply.send(0);
                 }
-                let _ = reply.send(if sealed { number } else { 0 });
             }
             Command::Grow { reply } => {
-                state = self.grow_empty(state, true)?;
+                self.grow_empty(state, true)?;
                 let k_max = state.policy().k_max;
-                let k = state.ledger().k() + u8::from(state.head().grow_next);
+                let k = state.ledger().k() + u8::from(state.growth_asked());
                 let _ = reply.send(k.min(k_max));
             }
-            Command::Tick | Command::Stop => {}
+            Command::Tick => self.parked.expire(now),
+            Command::Stop => self.stop = true,
         }
-        if state.operations() == 0 {
-            self.first_ms = None;
-        } else {
-            let first = *self.first_ms.get_or_insert(now);
-            if now.saturating_sub(first) >= self.parts.batch_age_ms_max {
-                state = self.seal(execution, state, now)?;
-            }
-        }
-        Ok(state)
+        self.seal_if_old(state, now)
     }
 
-    fn submit<'a>(
-        &mut self,
-        execution: &'a RwLock<Execution>,
-        mut state: State<'a>,
-        signed: &SignedTransaction,
-        verified: Result<(), SignatureError>,
-        now: u64,
-    ) -> Result<(State<'a>, Result<Place, TransactionError>), OrderingError> {
-        loop {
-            let empty = state.operations() == 0;
-            match state.submit(signed, verified, &mut self.group.operations) {
-                Ok(Placed::Done(place)) => {
-                    let record = TransactionRecord {
-                        batch: place.batch,
-                        order: place.order,
-                        bytes: signed.encode(),
-                    };
-                    self.group.transactions.insert(signed.transaction.id(), record);
-                    return Ok((state, Ok(place)));
+    fn seal_if_old(&mut self, state: &mut Execution, now: u64) -> Result<(), OrderingError> {
+        if state.operations() == 0 {
+            self.first_ms = None;
+            return Ok(());
+        }
+        let first = *self.first_ms.get_or_insert(now);
+        if now.saturating_sub(first) >= self.parts.batch_age_ms_max {
+            self.seal(state, now, None)?;
+        }
+        Ok(())
+    }
+
+    /// Executes waiting transactions until the group or the sealer has enough.
+    fn execute(&mut self, state: &mut Execution) -> Result<(), OrderingError> {
+        let now = (self.parts.clock)();
+        let mut taken = 0;
+        while taken < GROUP_MAX && self.parts.sealer.has_room() {
+            let Some(mut pending) = self.pool.pop() else { break };
+            loop {
+                taken += 1;
+                let transaction = &pending.signed.transaction;
+                let (from, nonce) = (transaction.from(), transaction.nonce());
+                if !self.submit(state, pending, now)? {
+                    break;
                 }
-                Ok(Placed::Full(full)) if empty => {
-                    return Ok((state, Err(TransactionError::NoRoom { full })));
+                if state.is_full() {
+                    self.seal(state, now, None)?;
                 }
-                Ok(Placed::Full(_)) => state = self.seal(execution, state, now)?,
-                Err(error) => {
-                    let known = match &error {
-                        TransactionError::Rule(Rejection::WrongNonce { have, need }) => have < need,
-                        TransactionError::FeeTooLow { .. } => verified.is_ok(),
-                        _ => false,
-                    };
-                    let known = if known { self.known(&signed.transaction.id())? } else { None };
-                    return Ok((state, known.ok_or(error)));
+                match nonce.checked_add(1).and_then(|next| self.parked.take(from, next)) {
+                    Some(next) => pending = next,
+                    None => break,
                 }
             }
         }
+        self.seal_if_old(state, now)
     }
-    fn known(&self, id: &TransactionId) -> Result<Option<Place>, JournalError> {
-        let record = match self.group.transactions.get(id) {
-            Some(record) => Some(record.clone()),
-            None => self.parts.journal.transaction(id)?,
-        };
-        Ok(record.map(|record| Place { batch: record.batch, order: record.order }))
+
+    /// Executes, parks or refuses; whether it was executed.
+    fn submit(
+        &mut self,
+        state: &mut Execution,
+        pending: Pending,
+        now: u64,
+    ) -> Result<bool, OrderingError> {
+        loop {
+            let empty = state.operations() == 0;
+            let operations = &mut self.group.operations;
+            match state.submit(&pending.signed, pending.verified, operations) {
+                Ok(Placed::Done(place)) => {
+                    self.group.acknowledge(pending, place.order);
+                    return Ok(true);
+                }
+                Ok(Placed::Full(full)) if empty => {
+                    self.group.refuse(pending, TransactionError::NoRoom { full });
+                    return Ok(false);
+                }
+                Ok(Placed::Full(_)) => self.seal(state, now, None)?,
+                Err(TransactionError::Rule(Rejection::WrongNonce { have, need }))
+                    if have > need && pending.verified.is_ok() =>
+                {
+                    self.parked.park(pending, need, now);
+                    return Ok(false);
+                }
+                Err(error) => {
+                    let known = match &error {
+                        TransactionError::Rule(Rejection::WrongNonce { .. }) => true,
+                        TransactionError::FeeTooLow { .. } => pending.verified.is_ok(),
+                        _ => false,
+                    };
+                    match known && self.group.again(&self.parts, &pending)? {
+                        true => self.group.answer_again(pending),
+                        false => self.group.refuse(pending, error),
+                    }
+                    return Ok(false);
+                }
+            }
+        }
     }
 
     /// Takes queue entries while they fit, sealing as often as needed.
-    fn serve<'a>(
-        &mut self,
-        execution: &'a RwLock<Execution>,
-        mut state: State<'a>,
-        now: u64,
-    ) -> Result<State<'a>, OrderingError> {
+    fn serve(&mut self, state: &mut Execution, now: u64) -> Result<(), OrderingError> {
         while let Some((entry, content)) = self.queue.front().copied() {
             if entry < state.queue_next() {
                 self.queue.pop_front();
@@ -287,108 +317,77 @@ impl Ordering {
                 }
                 Placed::Full(full) => {
                     assert!(state.operations() > 0, "an empty batch has room, but {full:?}");
-                    state = self.seal_open(execution, state, now)?;
+                    self.close(state, now, None)?;
                 }
             }
         }
-        Ok(state)
-    }
-
-    /// Writes the group and answers.
-    fn flush(&mut self, state: &Execution) -> Result<(), JournalError> {
-        let Group { operations, transactions, replies } = std::mem::take(&mut self.group);
-        if !operations.is_empty() {
-            let started = Instant::now();
-            let count = u32::try_from(operations.len()).unwrap_or(u32::MAX);
-            let sequence = state.operations() - count;
-            let transactions: Vec<_> = transactions.into_iter().collect();
-            let number = state.head().number;
-            self.parts.journal.append(number, sequence, &operations, &transactions)?;
-            crate::metrics::group_written(&transactions, started.elapsed());
-        }
-        replies.into_iter().for_each(|reply| reply());
         Ok(())
     }
 
-    /// Seals the open batch, which is not empty, opens the next and lets the queue in first.
-    fn seal<'a>(
-        &mut self,
-        execution: &'a RwLock<Execution>,
-        state: State<'a>,
-        now: u64,
-    ) -> Result<State<'a>, OrderingError> {
-        let state = self.seal_open(execution, state, now)?;
-        self.serve(execution, state, now)
+    fn flush(&mut self, state: &Execution) -> Result<(), JournalError> {
+        self.group.flush(&self.parts, state, (self.parts.clock)())
     }
-    fn seal_open<'a>(
+
+    /// Closes the open batch, which is not empty, opens the next and lets the queue in first.
+    fn seal(
         &mut self,
-        execution: &'a RwLock<Execution>,
-        mut state: State<'a>,
+        state: &mut Execution,
         now: u64,
-    ) -> Result<State<'a>, OrderingError> {
-        self.flush(&state)?;
-        let started = Instant::now();
+        reply: Option<oneshot::Sender<u64>>,
+    ) -> Result<(), OrderingError> {
+        self.close(state, now, reply)?;
+        self.serve(state, now)
+    }
+    fn close(
+        &mut self,
+        state: &mut Execution,
+        now: u64,
+        reply: Option<oneshot::Sender<u64>>,
+    ) -> Result<(), OrderingError> {
+        self.flush(state)?;
         let grows = state.wants_growth();
         let closing = state.close()?;
-        // Readers may go on: only this thread changes the state.
-        drop(state);
-        let parts = &mut self.parts;
-        let (sealed, record) = sealing::seal(&closing, &parts.lagrange, parts.beneficiary, now);
-        let grown = if grows {
-            let state = parts.shared.execution();
-            Some(sealing::grow(&state, &sealed.new, &parts.srs, parts.verifier.as_ref())?)
-        } else {
-            None
-        };
-        let (number, end) = (sealed.number + 1, sealed.end);
-        let head = sealing::next_head(number, sealed.k, sealed.new, grown.as_ref(), end, now);
-        parts.journal.seal(&SealWrite {
-            sealed: &sealed.encode(),
-            record: &record,
-            accounts: &closing.accounts,
-            head: &head,
-        })?;
-        if let Some(grown) = grown {
-            parts.lagrange = grown.lagrange;
-        }
-        let mut state = execution.write().unwrap_or_else(PoisonError::into_inner);
+        let (number, first) = (closing.head.number + 1, closing.end);
+        let head = Head { number, k: closing.head.k, grows: false, first, opened_ms: now };
+        self.parts.lifecycle.closed(&closing);
+        self.parts.sealer.hand_over(closing, now, reply.into_iter().collect());
         state.begin(head);
-        crate::metrics::sealed(&record, started.elapsed());
-        tracing::info!(batch = record.number, counts = ?record.counts, "Sealed");
-        parts.lifecycle.sealed(record);
         self.first_ms = None;
-        Ok(state)
+        if grows { self.grow(state) } else { Ok(()) }
     }
 
     /// Grows an empty open batch if that is due or asked for; a batch that is not empty only
     /// remembers that the next one has to.
-    fn grow_empty<'a>(
-        &mut self,
-        mut state: State<'a>,
-        asked: bool,
-    ) -> Result<State<'a>, OrderingError> {
-        self.flush(&state)?;
-        let old = state.head().clone();
-        if old.k >= state.policy().k_max || !(asked || state.wants_growth()) {
-            return Ok(state);
+    fn grow_empty(&mut self, state: &mut Execution, asked: bool) -> Result<(), OrderingError> {
+        self.flush(state)?;
+        if state.head().k >= state.policy().k_max || !(asked || state.wants_growth()) {
+            return Ok(());
         }
-        if state.operations() > 0 || old.before_growth.is_some() {
-            if asked && !old.grow_next {
-                let head = Head { grow_next: true, ..old };
-                self.parts.journal.put_head(&head)?;
-                state.rehead(head);
-            }
-            return Ok(state);
+        if state.operations() == 0 && !state.head().grows {
+            return self.grow(state);
         }
-        let parts = &mut self.parts;
-        let verifier = parts.verifier.as_ref();
-        let grown = sealing::grow(&state, &old.commitments, &parts.srs, verifier)?;
-        let next = Some(&grown);
-        let head =
-            sealing::next_head(old.number, old.k, old.commitments, next, old.first, old.opened_ms);
-        parts.journal.put_head(&head)?;
-        parts.lagrange = grown.lagrange;
-        state.rehead(head);
-        Ok(state)
+        if asked && !state.growth_asked() {
+            self.parts.journal.put_grow()?;
+            state.ask_growth();
+        }
+        Ok(())
+    }
+    /// Doubles the ledger of the open batch, which is empty.
+    fn grow(&mut self, state: &mut Execution) -> Result<(), OrderingError> {
+        let Parts { sealer, srs, verifier, journal, .. } = &self.parts;
+        // Rare, and the commitments of all batches before are needed.
+        sealer.wait_until_idle()?;
+        let mut book = sealer.book();
+        let grown = sealing::grow(state, &book.commitments, srs, verifier.as_ref())?;
+        let head = Head { k: state.head().k + 1, grows: true, ..state.head().clone() };
+        let before_growth = Some(book.commitments);
+        let commitments = grown.commitments;
+        let checkpoint = Checkpoint { head: head.clone(), commitments, before_growth };
+        journal.put_checkpoint(&checkpoint)?;
+        book.lagrange = grown.lagrange;
+        (book.commitments, book.before_growth) = (commitments, before_growth);
+        drop(book);
+        state.begin(head);
+        Ok(())
     }
 }

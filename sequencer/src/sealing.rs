@@ -1,9 +1,10 @@
-//! From a closed batch to the sealed one: commitments, bytes, record; and the head of the next.
-//!
-//! Pure but for reading the reference string when the ledger grows.
+//! From a closed batch to the sealed one: commitments, bytes, record; on a thread of its own, so
+//! that acknowledgements do not wait for curve arithmetic.
 
 use crate::execution::{Closing, Execution};
-use crate::journal::{BatchRecord, Head};
+use crate::journal::{BatchRecord, Checkpoint, Head, Journal, JournalError, SealWrite};
+use crate::lifecycle::Lifecycle;
+use crate::limits::SEALS_AHEAD_MAX;
 use crate::verification::BatchVerifier;
 use ark_bn254::G1Affine;
 use kerros_protocol::account::Address;
@@ -11,7 +12,11 @@ use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::commitment::{Commitments, Srs, SrsError};
 use kerros_protocol::proto::BatchState;
 use kerros_verifier::VerifyError;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 /// Why a ledger could not grow.
 #[derive(Debug, Error)]
@@ -24,34 +29,47 @@ pub enum GrowthError {
     Check(#[from] VerifyError),
 }
 
-/// Makes the sealed batch and its record.
+/// Where the commitments stand: those that the first batch not yet sealed starts from.
+pub struct Book {
+    /// Before that batch.
+    pub commitments: Commitments,
+    /// The same before growth, if that batch grows.
+    pub before_growth: Option<Commitments>,
+    /// `[L_i(τ)]_1` of its size.
+    pub lagrange: Vec<G1Affine>,
+}
+
+/// Makes the sealed batch and its record and moves the book on.
 pub fn seal(
-    closing: &Closing,
-    lagrange: &[G1Affine],
+    closing: Closing,
+    book: &mut Book,
     beneficiary: Address,
     now: u64,
 ) -> (SealedBatch, BatchRecord) {
-    let head = &closing.head;
-    let new = head.commitments.updated(lagrange, &closing.changes);
+    let head = closing.head;
+    let old = book.commitments;
+    let new = old.updated(&book.lagrange, &closing.changes);
+    book.commitments = new;
     let sealed = SealedBatch {
         number: head.number,
         k: head.k,
-        before_growth: head.before_growth,
-        old: head.commitments,
+        before_growth: book.before_growth.take(),
+        old,
         new,
         first: head.first,
         end: closing.end,
         beneficiary,
-        data: closing.data.clone(),
-        transfers: closing.transfers.clone(),
-        exits: closing.exits.clone(),
+        data: closing.data,
+        transfers: closing.transfers,
+        exits: closing.exits,
     };
+    assert_eq!(sealed.before_growth.is_some(), head.grows, "the book and the head agree on growth");
     assert_eq!(sealed.first + sealed.data.queue_entries(), sealed.end, "entries are consecutive");
     let mut record = BatchRecord {
         number: head.number,
-        counts: closing.data.counts().map(|n| u32::try_from(n).unwrap_or(u32::MAX)).to_vec(),
+        counts: sealed.data.counts().map(|n| u32::try_from(n).unwrap_or(u32::MAX)).to_vec(),
         k: head.k.into(),
-        grows: head.before_growth.is_some(),
+        grows: head.grows,
         old_root: sealed.old.root(head.k).0.to_vec(),
         new_root: sealed.new.root(head.k).0.to_vec(),
         first: sealed.first,
@@ -87,18 +105,176 @@ pub fn grow(
     Ok(Grown { lagrange, commitments })
 }
 
-/// Where the next batch starts.
-pub fn next_head(
-    number: u64,
-    k: u8,
-    commitments: Commitments,
-    grown: Option<&Grown>,
-    first: u64,
+/// What sealing needs besides the batch.
+pub struct Sealing {
+    /// Disk.
+    pub journal: Arc<Journal>,
+    /// Told about sealed batches.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Credited with entry fees.
+    pub beneficiary: Address,
+}
+
+impl Sealing {
+    /// Seals one batch: commitments, then one synced write, then everybody may know.
+    pub fn run(&self, closing: Closing, book: &mut Book, now: u64) -> Result<(), JournalError> {
+        let started = Instant::now();
+        let accounts = closing.accounts.clone();
+        let (sealed, record) = seal(closing, book, self.beneficiary, now);
+        let (number, first) = (record.number + 1, record.end);
+        let head = Head { number, k: sealed.k, grows: false, first, opened_ms: now };
+        let next = Checkpoint { head, commitments: sealed.new, before_growth: None };
+        self.journal.seal(&SealWrite {
+            sealed: &sealed.encode(),
+            record: &record,
+            accounts: &accounts,
+            next: &next,
+        })?;
+        crate::metrics::sealed(&record, started.elapsed());
+        tracing::info!(batch = record.number, counts = ?record.counts, "Sealed");
+        self.lifecycle.sealed(record);
+        Ok(())
+    }
+}
+
+struct Job {
+    closing: Closing,
     now: u64,
-) -> Head {
-    let (k, before_growth, commitments) = match grown {
-        None => (k, None, commitments),
-        Some(grown) => (k + 1, Some(commitments), grown.commitments),
-    };
-    Head { number, k, commitments, before_growth, first, opened_ms: now, grow_next: false }
+    replies: Vec<oneshot::Sender<u64>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// Taken and not done.
+    busy: bool,
+    /// The writer has ended: finish what waits.
+    ended: bool,
+    /// The sealer has failed: nobody will seal any more.
+    failed: bool,
+}
+
+#[derive(Default)]
+struct Desk {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Desk {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    fn wait<'a>(&self, guard: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+        self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sealer has failed and said why elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the sealer has ended")]
+pub struct SealerEnded;
+
+/// The writer's side: hands closed batches over and goes on with the next one.
+///
+/// Their operations are on disk already, so that a restart closes and seals them again.
+pub struct SealerHandle {
+    desk: Arc<Desk>,
+    book: Arc<Mutex<Book>>,
+}
+
+/// The sealer's side: a thread of its own.
+pub struct Sealer {
+    sealing: Sealing,
+    desk: Arc<Desk>,
+    book: Arc<Mutex<Book>>,
+}
+
+/// Both sides.
+pub fn sealer(sealing: Sealing, book: Book) -> (SealerHandle, Sealer) {
+    let (desk, book) = (Arc::new(Desk::default()), Arc::new(Mutex::new(book)));
+    let handle = SealerHandle { desk: Arc::clone(&desk), book: Arc::clone(&book) };
+    (handle, Sealer { sealing, desk, book })
+}
+
+impl Sealer {
+    /// Works until the writer has ended and everything is sealed.
+    pub fn run(self) -> Result<(), JournalError> {
+        let result = self.work();
+        let mut waiting = self.desk.lock();
+        waiting.failed = true;
+        // Nobody answers them: their senders see that.
+        waiting.jobs.clear();
+        self.desk.changed.notify_all();
+        result
+    }
+    fn work(&self) -> Result<(), JournalError> {
+        loop {
+            let mut waiting = self.desk.lock();
+            waiting.busy = false;
+            self.desk.changed.notify_all();
+            let job = loop {
+                if let Some(job) = waiting.jobs.pop_front() {
+                    waiting.busy = true;
+                    break job;
+                }
+                if waiting.ended {
+                    return Ok(());
+                }
+                waiting = self.desk.wait(waiting);
+            };
+            drop(waiting);
+            let number = job.closing.head.number;
+            let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+            self.sealing.run(job.closing, &mut book, job.now)?;
+            drop(book);
+            for reply in job.replies {
+                // Dropped if the caller has gone.
+                let _ = reply.send(number);
+            }
+        }
+    }
+}
+
+impl SealerHandle {
+    /// Hands a closed batch over; `replies` get its number when it is sealed.
+    pub fn hand_over(&self, closing: Closing, now: u64, replies: Vec<oneshot::Sender<u64>>) {
+        self.desk.lock().jobs.push_back(Job { closing, now, replies });
+        self.desk.changed.notify_all();
+    }
+    /// Whether another batch may be closed.
+    pub fn has_room(&self) -> bool {
+        let waiting = self.desk.lock();
+        waiting.jobs.len() < SEALS_AHEAD_MAX || waiting.failed
+    }
+    /// Waits until another batch may be closed.
+    pub fn wait_for_room(&self) -> Result<(), SealerEnded> {
+        self.wait_until(|waiting| waiting.jobs.len() < SEALS_AHEAD_MAX)
+    }
+    /// Waits until everything is sealed.
+    pub fn wait_until_idle(&self) -> Result<(), SealerEnded> {
+        self.wait_until(|waiting| waiting.jobs.is_empty() && !waiting.busy)
+    }
+    fn wait_until(&self, good: impl Fn(&Waiting) -> bool) -> Result<(), SealerEnded> {
+        let mut waiting = self.desk.lock();
+        loop {
+            if waiting.failed {
+                return Err(SealerEnded);
+            }
+            if good(&waiting) {
+                return Ok(());
+            }
+            waiting = self.desk.wait(waiting);
+        }
+    }
+    /// The book; only for an idle sealer.
+    pub fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SealerHandle {
+    fn drop(&mut self) {
+        self.desk.lock().ended = true;
+        self.desk.changed.notify_all();
+    }
 }

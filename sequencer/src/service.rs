@@ -4,28 +4,32 @@
 //! service, and the handle says which one and why.
 
 mod failure;
+mod receipt_key;
 mod restore;
 mod supervision;
 mod tasks;
 
 pub use failure::{SequencerError, StartError, TaskError};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Pace};
 use crate::api::{BoundedIncoming, Deployment, ProverApi, SequencerApi, Services, bind, serve};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
-use crate::limits::COMMANDS_MAX;
+use crate::limits::{COMMANDS_MAX, PACE_MS_MAX};
 use crate::main_chain::MainChain;
-use crate::ordering::{Clock, Ordering, Parts, Shared};
+use crate::ordering::{Clock, Ordering, Parts, ReceiptSigner, Shared};
 use crate::proving::Proving;
+use crate::sealing::{Sealing, sealer};
 use crate::settlement::contract::Contract;
 use crate::settlement::finality::Finality;
 use crate::settlement::post::Poster;
 use crate::settlement::queue::QueueFollower;
 use crate::verification::{BatchVerifier, KeyVerifier};
+use kerros_protocol::account::Address;
 use kerros_protocol::commitment::Srs;
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
+use receipt_key::receipt_key;
 use restore::{Restored, check_contract, restore};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -92,6 +96,14 @@ pub fn system_clock() -> Clock {
     })
 }
 
+/// Checkers pause the longer, the more batches wait beyond `slow` for their proof or their post.
+fn pace(lifecycle: Arc<Lifecycle>, slow: usize) -> Pace {
+    Arc::new(move || {
+        let beyond = lifecycle.unsettled().saturating_sub(slow);
+        u64::try_from(beyond).unwrap_or(u64::MAX).min(PACE_MS_MAX)
+    })
+}
+
 impl Sequencer {
     /// Starts a sequencer; it serves and settles until the handle is shut down.
     pub async fn start(
@@ -134,16 +146,19 @@ impl Sequencer {
         let opened = tokio::task::spawn_blocking(move || {
             restore(&open_config, &open_key, &open_srs, domain, &open_clock)
         });
-        let Restored { journal, execution, lagrange } =
+        let Restored { journal, execution, book, lifecycle } =
             opened.await.map_err(|_| StartError::Cancelled)??;
-        let ours = execution.head().number - 1;
+        let ours = lifecycle.open() - 1;
         if have > ours {
             return Err(StartError::Behind { have, ours });
         }
-        let lifecycle = Arc::new(Lifecycle::load(Arc::clone(&journal), ours + 1)?);
+        let signer =
+            ReceiptSigner { key: receipt_key(&config)?, domain, promise_ms: config.promise_ms };
         let shared = Shared::new(execution);
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let admission = Admission::new(domain, config.admission_threads, commands.clone())?;
+        let pace = pace(Arc::clone(&lifecycle), config.unsettled_slow);
+        let threads = config.admission_threads;
+        let (admission, checkers) = Admission::new(domain, threads, commands.clone(), &pace);
         let proving = Arc::new(Proving::new(
             config.lease_ms,
             Arc::clone(&lifecycle),
@@ -154,7 +169,7 @@ impl Sequencer {
             Arc::clone(&clock),
         )?);
         let halted = Arc::new(Mutex::new(None));
-        let seats = SequencerApi::seats();
+        let written = Arc::new(watch::Sender::new(0));
         let sequencer_api = SequencerApi {
             deployment: Arc::new(Deployment {
                 chain_id,
@@ -162,14 +177,17 @@ impl Sequencer {
                 domain,
                 key: key.clone(),
                 beneficiary: config.beneficiary,
+                receipt_signer: Address(signer.key.address().into_array()),
             }),
             admission: admission.clone(),
             shared: shared.clone(),
             lifecycle: Arc::clone(&lifecycle),
             journal: Arc::clone(&journal),
             halted: Arc::clone(&halted),
+            written: Arc::clone(&written),
+            pace: Arc::clone(&pace),
             operator_calls: config.operator_calls,
-            seats: Arc::clone(&seats),
+            seats: SequencerApi::seats(),
         };
         let prover_api = ProverApi {
             proving: Arc::clone(&proving),
@@ -179,13 +197,13 @@ impl Sequencer {
             seats: SequencerApi::seats(),
         };
 
-        let incoming = bind(config.listen).await?;
+        let incoming = bind(config.listen, admission.hall().clone()).await?;
         let address = incoming.address();
         let mut servers: Vec<(&'static str, BoundedIncoming, Services)> = Vec::new();
         let mut services = Services { sequencer: Some(sequencer_api), prover: None };
         let mut prover_address = address;
         if let Some(listen) = config.prover_listen {
-            let incoming = bind(listen).await?;
+            let incoming = bind(listen, admission.hall().clone()).await?;
             prover_address = incoming.address();
             let services = Services { sequencer: None, prover: Some(prover_api) };
             servers.push(("prover api", incoming, services));
@@ -250,19 +268,33 @@ impl Sequencer {
             poll_ms: config.poll_ms,
         };
         tasks.background("settlement", settlement.run());
+        let sealing = Sealing {
+            journal: Arc::clone(&journal),
+            lifecycle: Arc::clone(&lifecycle),
+            beneficiary: config.beneficiary,
+        };
+        let (sealer_handle, sealer) = sealer(sealing, book);
         let parts = Parts {
             shared: shared.clone(),
             journal,
             lifecycle: Arc::clone(&lifecycle),
+            sealer: sealer_handle,
             srs,
-            lagrange,
             verifier,
-            beneficiary: config.beneficiary,
+            signer,
+            written,
             batch_age_ms_max: config.batch_age_ms_max,
             clock,
         };
-        tasks.writer(move || Ordering::new(parts).run(inbox));
-        let supervisor = tokio::spawn(tasks.supervise(stopped, commands, Arc::clone(&lifecycle)));
+        let ordering = Ordering::new(parts)?;
+        tasks.writer("writer", move || Ok(ordering.run(inbox)?));
+        tasks.writer("sealer", move || Ok(sealer.run()?));
+        for checker in checkers {
+            tasks.checker(move || checker.run());
+        }
+        let closing = admission.clone();
+        let supervisor =
+            tokio::spawn(tasks.supervise(stopped, closing, commands, Arc::clone(&lifecycle)));
         tracing::info!(%address, %prover_address, "serving");
         Ok(SequencerHandle {
             address,

@@ -35,7 +35,8 @@ impl TxArgs {
         };
         let (from, amount) = (transaction.from(), transaction.amount());
         let (fee, nonce) = (transaction.fee().value(), transaction.nonce());
-        let (batch, order, state) = (receipt.batch_number, receipt.order, state_name(state));
+        let (batch, order, state) =
+            (receipt.promise.batch, receipt.promise.order, state_name(state));
         Ok(Said {
             text: format!(
                 "{kind} of {amount} from account {from} to {to}, fee {fee}, nonce {nonce}\n\

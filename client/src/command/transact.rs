@@ -173,7 +173,7 @@ async fn submit(
 ) -> Result<Said, Failure> {
     let signed = SignedTransaction::sign(transaction, wallet.layer2(), info.domain);
     let receipt = client.submit(&signed).await?;
-    let (id, batch, order) = (transaction.id(), receipt.batch_number, receipt.order);
+    let (id, batch, order) = (transaction.id(), receipt.promise.batch, receipt.promise.order);
     let fee = transaction.fee().value();
     Ok(Said {
         text: format!("{id}\nbatch {batch}, place {order}, fee {fee}"),

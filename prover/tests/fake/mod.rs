@@ -338,6 +338,7 @@ macro_rules! unused {
         impl SequencerService for Service {
             type SubmitTransactionsStream = Answers<SubmitTransactionsResponse>;
             type WatchBatchesStream = Answers<WatchBatchesResponse>;
+            type FollowReceiptsStream = Answers<FollowReceiptsResponse>;
             async fn get_info(
                 &self,
                 _: Request<GetInfoRequest>,
@@ -362,6 +363,7 @@ unused! {
     get_batch: GetBatchRequest => GetBatchResponse;
     list_batches: ListBatchesRequest => ListBatchesResponse;
     watch_batches: WatchBatchesRequest => Answers<WatchBatchesResponse>;
+    follow_receipts: FollowReceiptsRequest => Answers<FollowReceiptsResponse>;
     seal_batch: SealBatchRequest => SealBatchResponse;
     grow_ledger: GrowLedgerRequest => GrowLedgerResponse;
 }

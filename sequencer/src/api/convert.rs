@@ -1,15 +1,13 @@
 //! Between the API's plain messages and checked types.
 
 use super::refusal::Refusal;
-use crate::admission::Receipt;
-use crate::execution::Place;
 use crate::journal::{BatchRecord, ProofRecord, SettlementRecord};
 use crate::ordering::Shared;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::batch::Shape;
 use kerros_protocol::encoding::fr_to_be;
 use kerros_protocol::proto;
-use kerros_protocol::transaction::TransactionId;
+use kerros_protocol::receipt::Receipt;
 
 pub fn bytes<const N: usize>(field: &str, bytes: &[u8]) -> Result<[u8; N], Refusal> {
     let wrong = |_| Refusal::argument(field, format!("{} bytes, needs {N}", bytes.len()));
@@ -48,15 +46,19 @@ pub fn account(index: AccountIndex, account: &Account) -> proto::Account {
         owner: account.owner.0.to_vec(),
     }
 }
-pub fn receipt(id: &TransactionId, place: Place) -> proto::Receipt {
+pub fn receipt(receipt: Receipt) -> proto::Receipt {
+    let Receipt { promise, index, count, path, signature } = receipt;
     proto::Receipt {
-        transaction_id: id.0.to_vec(),
-        batch_number: place.batch,
-        order: place.order.into(),
+        transaction_id: promise.id.0.to_vec(),
+        batch_number: promise.batch,
+        order: promise.order.into(),
+        previous: promise.previous.to_vec(),
+        deadline_ms: promise.deadline_ms,
+        group_index: index,
+        group_count: count,
+        path: path.iter().map(|hash| hash.to_vec()).collect(),
+        signature: signature.to_vec(),
     }
-}
-pub fn acknowledged(receipt_: &Receipt) -> proto::Receipt {
-    receipt(&receipt_.id, receipt_.place)
 }
 
 fn proof(record: ProofRecord) -> proto::ProofInfo {
@@ -123,7 +125,7 @@ pub fn open_batch(shared: &Shared) -> proto::Batch {
         state: proto::BatchState::Open.into(),
         counts: Some(sections(execution.counts())),
         k: head.k.into(),
-        grows: head.before_growth.is_some(),
+        grows: head.grows,
         queue_first: head.first,
         queue_end: execution.queue_next(),
         opened_ms: head.opened_ms,

@@ -1,5 +1,6 @@
 //! Accepting connections, never more than the bound at once.
 
+use crate::admission::{Hall, Source};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 /// Pause after a failed accept (out of file descriptors, for instance).
 const ACCEPT_RETRY_MS: u64 = 50;
@@ -17,13 +18,21 @@ const ACCEPT_RETRY_MS: u64 = 50;
 /// An accepted connection; gives its place back when it ends.
 pub struct Connection {
     stream: TcpStream,
+    source: Arc<Source>,
     _seat: OwnedSemaphorePermit,
 }
 
+/// What every request of a connection carries.
+#[derive(Clone)]
+pub struct Peer {
+    /// Whose seats its requests take.
+    pub source: Arc<Source>,
+}
+
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    type ConnectInfo = Peer;
+    fn connect_info(&self) -> Peer {
+        Peer { source: Arc::clone(&self.source) }
     }
 }
 
@@ -62,7 +71,7 @@ pub struct BoundedIncoming {
 impl BoundedIncoming {
     /// Accepts at most `max` connections at once; further ones wait in the system's backlog. Ends
     /// when dropped.
-    pub fn new(listener: TcpListener, max: usize) -> io::Result<Self> {
+    pub fn new(listener: TcpListener, max: usize, hall: Hall) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let seats = Arc::new(Semaphore::new(max));
         let (send, accepted) = mpsc::channel(1);
@@ -76,7 +85,7 @@ impl BoundedIncoming {
                     Ok((stream, _)) => {
                         // Only latency is lost if the system refuses.
                         let _ = stream.set_nodelay(true);
-                        Connection { stream, _seat: seat }
+                        Connection { stream, source: hall.source(), _seat: seat }
                     }
                     Err(error) => {
                         tracing::warn!(%error, "accept failed");

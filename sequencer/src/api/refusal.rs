@@ -3,6 +3,7 @@
 use crate::admission::{OpenRequestError, SubmitError};
 use crate::execution::{OpenError, TransactionError};
 use crate::jobs::LeaseError;
+use crate::limits::RETRY_AFTER_MS;
 use crate::proving::{LeaseBatchError, ProofError};
 use kerros_protocol::proto::RejectionDetail;
 use kerros_protocol::rejection::Rejection;
@@ -22,13 +23,16 @@ pub struct Refusal {
     pub message: String,
     /// Numbers that explain it.
     pub values: BTreeMap<String, String>,
+    /// When to try again; 0 if that is not known.
+    pub retry_after_ms: u64,
 }
 
 impl Refusal {
     /// A refusal that stays.
     pub fn new(code: Code, reason: &'static str, message: impl ToString) -> Self {
         let message = message.to_string();
-        Self { code, reason, transient: false, message, values: BTreeMap::new() }
+        let values = BTreeMap::new();
+        Self { code, reason, transient: false, message, values, retry_after_ms: 0 }
     }
     /// The same, transient.
     pub fn transient(mut self) -> Self {
@@ -52,8 +56,9 @@ impl Refusal {
     /// The detail for a stream's answer.
     pub fn detail(self) -> RejectionDetail {
         crate::metrics::refused(self.reason);
-        let Self { reason, transient, message, values, .. } = self;
-        RejectionDetail { reason: reason.to_owned(), transient, message, values }
+        let Self { reason, transient, message, values, retry_after_ms, .. } = self;
+        let reason = reason.to_owned();
+        RejectionDetail { reason, transient, message, values, retry_after_ms }
     }
 }
 
@@ -68,7 +73,8 @@ fn stopping() -> Refusal {
     Refusal::new(Code::Unavailable, "STOPPING", "the sequencer is stopping").transient()
 }
 fn overloaded(error: &impl std::fmt::Display, waiting: usize, max: usize) -> Refusal {
-    let refusal = Refusal::new(Code::ResourceExhausted, "OVERLOADED", error).transient();
+    let mut refusal = Refusal::new(Code::ResourceExhausted, "OVERLOADED", error).transient();
+    refusal.retry_after_ms = RETRY_AFTER_MS;
     refusal.with("waiting", waiting).with("max", max)
 }
 
@@ -131,6 +137,10 @@ impl From<SubmitError> for Refusal {
             }
             SubmitError::Overloaded { waiting, max } => overloaded(&error, waiting, max),
             SubmitError::Refused(error) => error.into(),
+            SubmitError::NonceTaken { index, nonce } => {
+                let refusal = Self::new(Code::FailedPrecondition, "NONCE_TAKEN", &error);
+                refusal.with("index", index).with("nonce", nonce)
+            }
             SubmitError::Stopping => stopping(),
         }
     }

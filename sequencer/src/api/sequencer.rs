@@ -1,14 +1,15 @@
 //! `kerros.v1.SequencerService`.
 
 use super::convert;
+use super::listener::Peer;
 use super::refusal::Refusal;
+use super::submit::{self, Answers};
 use super::watch;
-use crate::admission::{Admission, Queued, SubmitError};
-use crate::execution::Place;
+use crate::admission::{Admission, Pace, Source, SubmitError};
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
-use crate::limits::{LONG_CALLS_MAX, PAGE_MAX, STREAM_WINDOW_MAX, UNSETTLED_BATCHES_MAX};
-use crate::ordering::Shared;
+use crate::limits::{LONG_CALLS_MAX, PAGE_MAX, UNSETTLED_BATCHES_MAX};
+use crate::ordering::{Shared, Written};
 use kerros_protocol::account::Address;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::encoding::fr_to_be;
@@ -17,8 +18,7 @@ use kerros_protocol::proto::*;
 use kerros_protocol::transaction::TransactionId;
 use kerros_protocol::verification_key::VerificationKey;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Semaphore, mpsc};
-use tokio_stream::StreamExt;
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -35,6 +35,8 @@ pub struct Deployment {
     pub key: VerificationKey,
     /// Credited with entry fees.
     pub beneficiary: Address,
+    /// Whose key signs receipts.
+    pub receipt_signer: Address,
 }
 
 /// The service.
@@ -52,6 +54,10 @@ pub struct SequencerApi {
     pub journal: Arc<Journal>,
     /// Why settlement has stopped for good, if it has.
     pub halted: Arc<Mutex<Option<String>>>,
+    /// Told after every group of operations that is on disk.
+    pub written: Arc<Written>,
+    /// How long checkers pause now.
+    pub pace: Pace,
     /// Whether SealBatch and GrowLedger are answered.
     pub operator_calls: bool,
     /// Places for long calls.
@@ -64,7 +70,7 @@ impl SequencerApi {
         Arc::new(Semaphore::new(LONG_CALLS_MAX))
     }
     /// Accepting more than can be settled helps nobody.
-    fn check_unsettled(&self) -> Result<(), SubmitError> {
+    pub(super) fn check_unsettled(&self) -> Result<(), SubmitError> {
         let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
         if waiting >= max { Err(SubmitError::Overloaded { waiting, max }) } else { Ok(()) }
     }
@@ -76,6 +82,12 @@ impl SequencerApi {
     fn no_batch(number: u64) -> Refusal {
         Refusal::new(Code::NotFound, "BATCH_NOT_FOUND", format!("no batch {number}"))
     }
+}
+
+/// The connection a request came over.
+fn source<T>(request: &Request<T>) -> Arc<Source> {
+    let peer = request.extensions().get::<Peer>();
+    Arc::clone(&peer.expect("every connection is one of our listener's").source)
 }
 
 /// A refused long call.
@@ -122,6 +134,8 @@ impl SequencerService for SequencerApi {
             settlement_halted: halted.unwrap_or_default(),
             verification_key: deployment.key.encode(),
             queue_seen: view.queue_seen,
+            receipt_signer: deployment.receipt_signer.0.to_vec(),
+            admission_pause_ms: (self.pace)(),
         }))
     }
 
@@ -129,12 +143,14 @@ impl SequencerService for SequencerApi {
         &self,
         request: Request<OpenAccountRequest>,
     ) -> Answer<OpenAccountResponse> {
+        let source = source(&request);
         let request = request.into_inner();
         let asset = convert::asset("asset", request.asset)?;
         let owner = convert::address("owner", &request.owner)?;
         let key = convert::key("key", &request.key)?;
         self.check_unsettled().map_err(Refusal::from)?;
-        let opened = self.admission.open(asset, owner, key).await.map_err(Refusal::from)?;
+        let opened =
+            self.admission.open(&source, asset, owner, key).await.map_err(Refusal::from)?;
         Ok(Response::new(OpenAccountResponse {
             index: opened.index.get(),
             batch_number: opened.batch,
@@ -147,83 +163,22 @@ impl SequencerService for SequencerApi {
         request: Request<SubmitTransactionRequest>,
     ) -> Answer<SubmitTransactionResponse> {
         self.check_unsettled().map_err(Refusal::from)?;
+        let source = source(&request);
         let bytes = request.into_inner().transaction;
-        let receipt = self.admission.submit(bytes).await.map_err(Refusal::from)?;
-        let receipt = Some(convert::acknowledged(&receipt));
+        let answer = self.admission.submit(&source, bytes).await.map_err(Refusal::from)?;
+        let receipt = Some(convert::receipt(answer.receipt()));
         Ok(Response::new(SubmitTransactionResponse { receipt }))
     }
 
-    type SubmitTransactionsStream = ReceiverStream<Result<SubmitTransactionsResponse, Status>>;
+    type SubmitTransactionsStream = Answers;
 
     async fn submit_transactions(
         &self,
         request: Request<Streaming<SubmitTransactionsRequest>>,
     ) -> Answer<Self::SubmitTransactionsStream> {
         let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
-        let mut requests = request.into_inner();
-        // Three stages, each bounded: signatures are checked side by side, the writer gets the
-        // transactions in the order of the stream, answers leave in that order.
-        let (checking, mut checked) = mpsc::channel(STREAM_WINDOW_MAX);
-        let (ordering, mut ordered) =
-            mpsc::channel::<Result<Queued, SubmitError>>(STREAM_WINDOW_MAX);
-        let (send, answers) = mpsc::channel(1);
-        let api = self.clone();
-        let broken = send.clone();
-        tokio::spawn(async move {
-            loop {
-                let request = tokio::select! {
-                    () = broken.closed() => return,
-                    request = requests.next() => request,
-                };
-                let admitted = match request {
-                    None => return,
-                    Some(Err(status)) => {
-                        let _ = broken.send(Err(status)).await;
-                        return;
-                    }
-                    Some(Ok(request)) => match api.check_unsettled() {
-                        Ok(()) => api.admission.admit(request.transaction).await,
-                        Err(error) => Err(error),
-                    },
-                };
-                if checking.send(admitted).await.is_err() {
-                    return;
-                }
-            }
-        });
-        let admission = self.admission.clone();
-        tokio::spawn(async move {
-            while let Some(admitted) = checked.recv().await {
-                let queued = match admitted {
-                    Ok(admitted) => admission.enqueue(admitted).await,
-                    Err(error) => Err(error),
-                };
-                if ordering.send(queued).await.is_err() {
-                    return;
-                }
-            }
-        });
-        tokio::spawn(async move {
-            let _seat = seat;
-            let mut sequence = 0;
-            while let Some(queued) = ordered.recv().await {
-                let result = match queued {
-                    Ok(queued) => queued.answer().await,
-                    Err(error) => Err(error),
-                };
-                use submit_transactions_response::Result as Outcome;
-                let result = match result {
-                    Ok(receipt) => Outcome::Receipt(convert::acknowledged(&receipt)),
-                    Err(error) => Outcome::Rejection(Refusal::from(error).detail()),
-                };
-                let answer = SubmitTransactionsResponse { sequence, result: Some(result) };
-                if send.send(Ok(answer)).await.is_err() {
-                    return;
-                }
-                sequence += 1;
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(answers)))
+        let source = source(&request);
+        Ok(Response::new(submit::stream(self.clone(), source, request.into_inner(), seat)))
     }
 
     async fn get_account(&self, request: Request<GetAccountRequest>) -> Answer<GetAccountResponse> {
@@ -275,14 +230,13 @@ impl SequencerService for SequencerApi {
         let id = TransactionId(convert::bytes("transaction_id", &id)?);
         let missing =
             || Refusal::new(Code::NotFound, "TRANSACTION_NOT_FOUND", "no such transaction");
-        let found = self.journal.transaction(&id).map_err(Refusal::internal)?;
-        let found = found.ok_or_else(missing)?;
-        let batch = self.lifecycle.record(found.batch).map_err(Refusal::internal)?;
-        let place = Place { batch: found.batch, order: found.order };
+        let found = self.journal.receipt(&id, self.deployment.domain);
+        let (signed, receipt) = found.map_err(Refusal::internal)?.ok_or_else(missing)?;
+        let batch = self.lifecycle.record(receipt.promise.batch).map_err(Refusal::internal)?;
         Ok(Response::new(GetTransactionResponse {
-            receipt: Some(convert::receipt(&id, place)),
+            receipt: Some(convert::receipt(receipt)),
             state: batch.map_or(BatchState::Open.into(), |record| record.state),
-            transaction: found.bytes,
+            transaction: signed.encode(),
         }))
     }
 
@@ -290,7 +244,7 @@ impl SequencerService for SequencerApi {
         let GetBatchRequest { number, with_data } = request.into_inner();
         let record = self.lifecycle.record(number).map_err(Refusal::internal)?;
         let batch = match record {
-            Some(record) if with_data => {
+            Some(record) if with_data && record.state() != BatchState::Open => {
                 let sealed = self.journal.sealed(number).map_err(Refusal::internal)?;
                 let sealed = sealed.ok_or_else(|| Self::no_batch(number))?;
                 let sealed = SealedBatch::decode(&sealed, &self.deployment.key.shape);
@@ -314,7 +268,7 @@ impl SequencerService for SequencerApi {
         request: Request<ListBatchesRequest>,
     ) -> Answer<ListBatchesResponse> {
         let ListBatchesRequest { page_size, before_number } = request.into_inner();
-        let above = self.lifecycle.open() + 1;
+        let above = self.shared.execution().head().number + 1;
         let start = if before_number == 0 { above } else { before_number.min(above) };
         let mut batches = Vec::new();
         let mut next = start;
@@ -337,6 +291,22 @@ impl SequencerService for SequencerApi {
         let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
         let (lifecycle, shared) = (Arc::clone(&self.lifecycle), self.shared.clone());
         Ok(Response::new(watch::watch_batches(lifecycle, shared, from, seat)))
+    }
+
+    type FollowReceiptsStream = ReceiverStream<Result<FollowReceiptsResponse, Status>>;
+
+    async fn follow_receipts(
+        &self,
+        request: Request<FollowReceiptsRequest>,
+    ) -> Answer<Self::FollowReceiptsStream> {
+        let FollowReceiptsRequest { from_batch, from_order } = request.into_inner();
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
+        let (journal, domain) = (Arc::clone(&self.journal), self.deployment.domain);
+        let from = (from_batch, from_order);
+        let lifecycle = Arc::clone(&self.lifecycle);
+        let written = self.written.subscribe();
+        let answers = watch::follow_receipts(journal, domain, lifecycle, written, from, seat);
+        Ok(Response::new(answers))
     }
 
     async fn seal_batch(&self, _: Request<SealBatchRequest>) -> Answer<SealBatchResponse> {

@@ -3,6 +3,7 @@
 use super::listener::BoundedIncoming;
 use super::prover::ProverApi;
 use super::sequencer::SequencerApi;
+use crate::admission::Hall;
 use crate::limits::{
     ANSWER_BYTES_MAX, CALL_MS_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, KEEPALIVE_MS,
     PROVER_REQUEST_BYTES_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
@@ -45,11 +46,11 @@ pub struct Services {
     pub prover: Option<ProverApi>,
 }
 
-/// Listens; port 0 takes a free one.
-pub async fn bind(address: SocketAddr) -> Result<BoundedIncoming, ServeError> {
+/// Listens; port 0 takes a free one. Connections take their seats in `hall`.
+pub async fn bind(address: SocketAddr, hall: Hall) -> Result<BoundedIncoming, ServeError> {
     let refuse = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(refuse)?;
-    BoundedIncoming::new(listener, CONNECTIONS_MAX).map_err(refuse)
+    BoundedIncoming::new(listener, CONNECTIONS_MAX, hall).map_err(refuse)
 }
 
 /// Serves until `stop` resolves and open calls have ended.

@@ -1,4 +1,4 @@
-//! Streams of batches: states for watchers, bytes for replicas.
+//! Streams that resume: states of batches for watchers, bytes for replicas, receipts for everybody.
 //!
 //! Each stream is a task that reads from disk and memory at its reader's pace; nothing is queued for
 //! slow readers.
@@ -8,7 +8,10 @@ use super::refusal::Refusal;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::ordering::Shared;
-use kerros_protocol::proto::{Batch, BatchState, FollowBatchesResponse, WatchBatchesResponse};
+use ark_bn254::Fr;
+use kerros_protocol::proto::{
+    Batch, BatchState, FollowBatchesResponse, FollowReceiptsResponse, WatchBatchesResponse,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -41,11 +44,11 @@ pub fn watch_batches(
         let _seat = seat;
         let mut revision = lifecycle.watch();
         // First number that was never sent as final, and what was sent of those above.
-        let mut next = if from == 0 { lifecycle.open() } else { from };
+        let mut next = if from == 0 { shared.execution().head().number } else { from };
         let mut sent: BTreeMap<u64, i32> = BTreeMap::new();
         loop {
             revision.mark_unchanged();
-            let open = lifecycle.open();
+            let open = shared.execution().head().number;
             let mut number = next;
             while number <= open {
                 let batch = match view(&lifecycle, &shared, number) {
@@ -124,6 +127,65 @@ pub fn follow_batches(
             }
             if !news(&send, &mut revision, &lifecycle).await {
                 return;
+            }
+        }
+    });
+    ReceiverStream::new(answers)
+}
+
+/// Sends receipts in the order of their places, `from` (batch, order) on, and every new one.
+pub fn follow_receipts(
+    journal: Arc<Journal>,
+    domain: Fr,
+    lifecycle: Arc<Lifecycle>,
+    mut written: tokio::sync::watch::Receiver<u64>,
+    from: (u64, u32),
+    seat: OwnedSemaphorePermit,
+) -> Answers<FollowReceiptsResponse> {
+    let (send, answers) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _seat = seat;
+        // Wakes when the service stops.
+        let mut revision = lifecycle.watch();
+        // Where the next group starts, if it is of the same batch.
+        let (mut batch, mut sequence) = (from.0, 0);
+        loop {
+            written.mark_unchanged();
+            let reader = Arc::clone(&journal);
+            let read = tokio::task::spawn_blocking(move || reader.next_group(batch, sequence));
+            let group = match read.await {
+                Ok(Ok(group)) => group,
+                Ok(Err(error)) => {
+                    let _ = send.send(Err(Refusal::internal(error).into())).await;
+                    return;
+                }
+                Err(_) => return,
+            };
+            let Some(group) = group else {
+                tokio::select! {
+                    () = send.closed() => return,
+                    changed = written.changed() => if changed.is_err() { return },
+                    _ = revision.changed() => if lifecycle.is_stopping() { return },
+                }
+                continue;
+            };
+            batch = group.batch;
+            sequence = group.sequence + u32::try_from(group.operations.len()).unwrap_or(u32::MAX);
+            let Some(receipts) = group.receipts(domain) else { continue };
+            for (receipt, signed) in receipts.iter().zip(group.transactions()) {
+                let (number, order) = (receipt.promise.batch, u32::from(receipt.promise.order));
+                if (number, order) < from {
+                    continue;
+                }
+                let answer = FollowReceiptsResponse {
+                    receipt: Some(convert::receipt(receipt)),
+                    transaction: signed.encode(),
+                    next_batch: number,
+                    next_order: order + 1,
+                };
+                if send.send(Ok(answer)).await.is_err() {
+                    return;
+                }
             }
         }
     });

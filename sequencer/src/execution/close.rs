@@ -5,7 +5,6 @@
 use super::{Closing, Execution, ExecutionError, OpenBatch, small};
 use crate::journal::Head;
 use kerros_protocol::batch::CollectRecord;
-use kerros_protocol::commitment::Commitments;
 use kerros_protocol::transition;
 
 impl Execution {
@@ -25,7 +24,7 @@ impl Execution {
     /// Whether the batch opened after this one has to double the ledger.
     pub fn wants_growth(&self) -> bool {
         let (size, allocated) = (u64::from(self.ledger.size()), u64::from(self.allocated()));
-        let due = self.open.head.grow_next
+        let due = self.grow_asked
             || allocated + 1 >= size
             || allocated * 100 > size * u64::from(self.policy.grow_at_percent);
         due && self.ledger.k() < self.policy.k_max
@@ -86,23 +85,19 @@ impl Execution {
     }
     /// Starts the next batch. If it grows, the head says so and the ledger is doubled here.
     pub fn begin(&mut self, head: Head) {
-        if head.before_growth.is_some() && head.k == self.ledger.k() + 1 {
+        if head.grows && head.k == self.ledger.k() + 1 {
             self.ledger.grow();
+            self.grow_asked = false;
         }
         assert_eq!(head.k, self.ledger.k(), "a batch runs in the ledger it starts from");
         self.open = OpenBatch::new(head);
     }
-    /// Replaces the open batch's head while it holds nothing: growth, or a wish for growth.
-    pub fn rehead(&mut self, head: Head) {
-        assert!(self.open.operations == 0 || head.number == self.open.head.number);
-        if self.open.operations == 0 {
-            self.begin(head);
-        } else {
-            self.open.head = head;
-        }
+    /// The batch opened next has to double the ledger.
+    pub fn ask_growth(&mut self) {
+        self.grow_asked = true;
     }
-    /// Commitments the next batch starts from, before any growth.
-    pub fn commitments(&self) -> Commitments {
-        self.open.head.commitments
+    /// Whether that was asked for and is still to be done.
+    pub fn growth_asked(&self) -> bool {
+        self.grow_asked
     }
 }

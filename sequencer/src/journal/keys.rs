@@ -5,17 +5,18 @@
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::transaction::TransactionId;
 
-/// `"deployment"` and `"head"`.
+/// `"deployment"`, `"checkpoint"`, `"grow"`, `"receipt"`.
 pub const META: &str = "meta";
-/// batch number 8 ‖ sequence 4 → an operation of the open batch.
-pub const OPERATIONS: &str = "operations";
+/// batch number 8 ‖ sequence 4 of the first operation → operations written together. Kept for ever:
+/// receipts are read from here.
+pub const GROUPS: &str = "groups";
 /// index 4 → the account after the last sealed batch.
 pub const ACCOUNTS: &str = "accounts";
 /// batch number 8 → `SealedBatch::encode`.
 pub const SEALED: &str = "sealed";
 /// batch number 8 → a batch's record (state, proof, settlement).
 pub const RECORDS: &str = "records";
-/// transaction id 32 → place and bytes.
+/// transaction id 32 → its place in the log.
 pub const TRANSACTIONS: &str = "transactions";
 /// batch number 8 → the last lease.
 pub const LEASES: &str = "leases";
@@ -24,19 +25,23 @@ pub const POSTS: &str = "posts";
 
 /// All column families.
 pub const FAMILIES: [&str; 8] =
-    [META, OPERATIONS, ACCOUNTS, SEALED, RECORDS, TRANSACTIONS, LEASES, POSTS];
+    [META, GROUPS, ACCOUNTS, SEALED, RECORDS, TRANSACTIONS, LEASES, POSTS];
 
 /// In [`META`]: what this database belongs to.
 pub const DEPLOYMENT: &[u8] = b"deployment";
-/// In [`META`]: where the open batch starts.
-pub const HEAD: &[u8] = b"head";
+/// In [`META`]: where the first batch that is not sealed starts.
+pub const CHECKPOINT: &[u8] = b"checkpoint";
+/// In [`META`]: present if the next batch has to double the ledger.
+pub const GROW: &[u8] = b"grow";
+/// In [`META`]: hash of the last receipt.
+pub const RECEIPT: &[u8] = b"receipt";
 
 /// Key of a batch.
 pub fn batch(number: u64) -> [u8; 8] {
     number.to_be_bytes()
 }
-/// Key of an operation.
-pub fn operation(batch: u64, sequence: u32) -> [u8; 12] {
+/// Key of a group by its first operation.
+pub fn group(batch: u64, sequence: u32) -> [u8; 12] {
     let mut key = [0u8; 12];
     key[..8].copy_from_slice(&batch.to_be_bytes());
     key[8..].copy_from_slice(&sequence.to_be_bytes());

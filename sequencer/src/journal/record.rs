@@ -36,18 +36,17 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// kind 1 ‖ fields.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(180);
+    /// Appends kind 1 ‖ fields.
+    pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Open(record) => {
                 out.push(1);
-                record.write(&mut out);
+                record.write(out);
             }
             Self::Deposit { entry, record } => {
                 out.push(2);
                 out.extend_from_slice(&entry.to_be_bytes());
-                record.write(&mut out);
+                record.write(out);
             }
             Self::Signed(signed) => {
                 out.push(3);
@@ -60,9 +59,8 @@ impl Operation {
                 out.extend_from_slice(&requester.0);
             }
         }
-        out
     }
-    /// Reads [`Operation::encode`].
+    /// Reads [`Operation::write`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
         let operation = match r.take_u8("operation kind")? {
@@ -83,86 +81,89 @@ impl Operation {
     }
 }
 
-/// Where the open batch starts.
+/// Where a batch starts, as far as executing it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Number of the open batch.
+    /// Number of the batch.
     pub number: u64,
     /// Exponent of the ledger's size in it.
     pub k: u8,
-    /// Commitments it starts from (after growth).
-    pub commitments: Commitments,
-    /// Commitments before growth, if it grows.
-    pub before_growth: Option<Commitments>,
+    /// Whether it doubles the ledger first.
+    pub grows: bool,
     /// First queue entry not consumed by an earlier batch.
     pub first: u64,
     /// When it was opened, Unix ms.
     pub opened_ms: u64,
-    /// Whether the next batch has to grow.
-    pub grow_next: bool,
 }
 
-impl Head {
-    /// number 8 ‖ k 1 ‖ commitments 192 ‖ grows 1 [‖ commitments 192] ‖ first 8 ‖ opened 8 ‖
-    /// grow next 1.
+/// Where the first batch that is not sealed starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The batch.
+    pub head: Head,
+    /// Commitments it starts from (after growth).
+    pub commitments: Commitments,
+    /// Commitments before growth, if it grows.
+    pub before_growth: Option<Commitments>,
+}
+
+impl Checkpoint {
+    /// number 8 ‖ k 1 ‖ first 8 ‖ opened 8 ‖ commitments 192 ‖ grows 1 [‖ commitments 192].
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.number.to_be_bytes().to_vec();
-        out.push(self.k);
+        let mut out = self.head.number.to_be_bytes().to_vec();
+        out.push(self.head.k);
+        out.extend_from_slice(&self.head.first.to_be_bytes());
+        out.extend_from_slice(&self.head.opened_ms.to_be_bytes());
         out.extend_from_slice(&self.commitments.to_be());
         out.push(u8::from(self.before_growth.is_some()));
         if let Some(before) = &self.before_growth {
             out.extend_from_slice(&before.to_be());
         }
-        out.extend_from_slice(&self.first.to_be_bytes());
-        out.extend_from_slice(&self.opened_ms.to_be_bytes());
-        out.push(u8::from(self.grow_next));
         out
     }
-    /// Reads [`Head::encode`].
+    /// Reads [`Checkpoint::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
-        let head = Self {
-            number: r.take_u64("number")?,
-            k: r.take_u8("k")?,
-            commitments: Commitments::take(&mut r)?,
-            before_growth: match r.take_u8("grows")? {
-                0 => None,
-                _ => Some(Commitments::take(&mut r)?),
-            },
-            first: r.take_u64("first")?,
-            opened_ms: r.take_u64("opened")?,
-            grow_next: r.take_u8("grow next")? != 0,
+        let (number, k) = (r.take_u64("number")?, r.take_u8("k")?);
+        let (first, opened_ms) = (r.take_u64("first")?, r.take_u64("opened")?);
+        let commitments = Commitments::take(&mut r)?;
+        let before_growth = match r.take_u8("grows")? {
+            0 => None,
+            _ => Some(Commitments::take(&mut r)?),
         };
-        r.finish("head")?;
-        Ok(head)
+        r.finish("checkpoint")?;
+        let head = Head { number, k, grows: before_growth.is_some(), first, opened_ms };
+        Ok(Self { head, commitments, before_growth })
     }
 }
 
-/// Where an acknowledged transaction is, and its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransactionRecord {
+/// Where an acknowledged transaction stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionPlace {
     /// Its batch.
     pub batch: u64,
-    /// Its place t among the batch's transfers and signed exits.
-    pub order: u16,
-    /// `SignedTransaction::encode`.
-    pub bytes: Vec<u8>,
+    /// First operation of its group.
+    pub sequence: u32,
+    /// Its place among the group's transactions.
+    pub index: u32,
 }
 
-impl TransactionRecord {
-    /// batch 8 ‖ order 2 ‖ signed transaction.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.batch.to_be_bytes().to_vec();
-        out.extend_from_slice(&self.order.to_be_bytes());
-        out.extend_from_slice(&self.bytes);
+impl TransactionPlace {
+    /// batch 8 ‖ sequence 4 ‖ index 4.
+    pub fn encode(&self) -> [u8; 16] {
+        let mut out = [0u8; 16];
+        out[..8].copy_from_slice(&self.batch.to_be_bytes());
+        out[8..12].copy_from_slice(&self.sequence.to_be_bytes());
+        out[12..].copy_from_slice(&self.index.to_be_bytes());
         out
     }
-    /// Reads [`TransactionRecord::encode`].
+    /// Reads [`TransactionPlace::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
-        let (batch, order) = (r.take_u64("batch")?, r.take_u16("order")?);
-        let rest = r.take("transaction", r.remaining())?;
-        Ok(Self { batch, order, bytes: rest.to_vec() })
+        let (batch, sequence) = (r.take_u64("batch")?, r.take_u32("sequence")?);
+        let index = r.take_u32("index")?;
+        r.finish("transaction's place")?;
+        Ok(Self { batch, sequence, index })
     }
 }
 

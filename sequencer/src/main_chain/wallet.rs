@@ -47,6 +47,12 @@ impl Wallet {
         self.signer.address()
     }
 
+    /// What signs for it.
+    #[must_use]
+    pub fn signer(&self) -> &PrivateKeySigner {
+        &self.signer
+    }
+
     /// Asks the chain for number, gas and fees and signs. `to = None` creates a contract. Fails with
     /// [`MainChainError::Reverted`] if the transaction would revert now.
     pub async fn prepare(

@@ -60,9 +60,14 @@ pub enum StartError {
     /// The metrics' address cannot be listened on.
     #[error("metrics: {0}")]
     Metrics(std::io::Error),
-    /// Threads.
-    #[error("signature threads: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// The file of the key that signs receipts.
+    #[error("receipt key {path}: {problem}")]
+    ReceiptKey {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The blocking part of the start was cancelled.
     #[error("start was cancelled")]
     Cancelled,

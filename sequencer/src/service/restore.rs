@@ -3,9 +3,11 @@
 use super::StartError;
 use crate::config::Config;
 use crate::execution::{Execution, Policy};
-use crate::journal::{Head, Journal};
+use crate::journal::{Checkpoint, Head, Journal};
+use crate::lifecycle::Lifecycle;
 use crate::main_chain::At;
 use crate::ordering::Clock;
+use crate::sealing::{Book, Sealing};
 use crate::settlement::contract::Contract;
 use kerros_protocol::commitment::{Commitments, Srs};
 use kerros_protocol::verification_key::VerificationKey;
@@ -36,11 +38,14 @@ pub struct Restored {
     pub journal: Arc<Journal>,
     /// Ledger and open batch.
     pub execution: Execution,
-    /// `[L_i(τ)]_1` of the open batch's size.
-    pub lagrange: Vec<ark_bn254::G1Affine>,
+    /// Commitments before the open batch.
+    pub book: Book,
+    /// States of batches.
+    pub lifecycle: Arc<Lifecycle>,
 }
 
-/// Opens the database and brings back the state it was left in.
+/// Opens the database and brings back the state it was left in: batches that were closed and not
+/// sealed are sealed here, the last one is left open.
 pub fn restore(
     config: &Config,
     key: &VerificationKey,
@@ -48,24 +53,19 @@ pub fn restore(
     domain: ark_bn254::Fr,
     clock: &Clock,
 ) -> Result<Restored, StartError> {
-    let journal = Journal::open(&config.data_dir)?;
+    let journal = Arc::new(Journal::open(&config.data_dir)?);
     let mut deployment = kerros_protocol::encoding::fr_to_be(&domain).to_vec();
     deployment.extend_from_slice(&key.hash());
     journal.bind(&deployment)?;
-    let head = match journal.head()? {
-        Some(head) => head,
+    let checkpoint = match journal.checkpoint()? {
+        Some(checkpoint) => checkpoint,
         None => {
-            let head = Head {
-                number: 1,
-                k: key.k_genesis,
-                commitments: Commitments::empty(),
-                before_growth: None,
-                first: 0,
-                opened_ms: clock(),
-                grow_next: false,
-            };
-            journal.put_head(&head)?;
-            head
+            let (number, k) = (1, key.k_genesis);
+            let head = Head { number, k, grows: false, first: 0, opened_ms: clock() };
+            let commitments = Commitments::empty();
+            let checkpoint = Checkpoint { head, commitments, before_growth: None };
+            journal.put_checkpoint(&checkpoint)?;
+            checkpoint
         }
     };
     let shape = key.shape;
@@ -79,15 +79,35 @@ pub fn restore(
         fee_owner: config.fee_owner,
         grow_at_percent: config.grow_at_percent,
     };
-    let lagrange = srs.lagrange(head.k)?;
-    let (number, accounts) = (head.number, journal.accounts()?);
-    let mut execution = Execution::new(policy, head, &accounts);
-    execution.replay(journal.operations(number)?)?;
+    let Checkpoint { head, commitments, before_growth } = checkpoint;
+    let mut book = Book { commitments, before_growth, lagrange: srs.lagrange(head.k)? };
+    let lifecycle = Arc::new(Lifecycle::load(Arc::clone(&journal), head.number)?);
+    let sealing = Sealing {
+        journal: Arc::clone(&journal),
+        lifecycle: Arc::clone(&lifecycle),
+        beneficiary: config.beneficiary,
+    };
+    let mut execution = Execution::new(policy, head, &journal.accounts()?);
+    if journal.grow()? {
+        execution.ask_growth();
+    }
+    loop {
+        let number = execution.head().number;
+        execution.replay(journal.operations(number)?)?;
+        if journal.next_group(number + 1, 0)?.is_none() {
+            break;
+        }
+        let closing = execution.close()?;
+        let (k, first, opened_ms) = (closing.head.k, closing.end, clock());
+        lifecycle.closed(&closing);
+        sealing.run(closing, &mut book, opened_ms)?;
+        execution.begin(Head { number: number + 1, k, grows: false, first, opened_ms });
+    }
     tracing::info!(
-        batch = number,
+        batch = execution.head().number,
         operations = execution.operations(),
         accounts = execution.allocated(),
         "restored"
     );
-    Ok(Restored { journal: Arc::new(journal), execution, lagrange })
+    Ok(Restored { journal, execution, book, lifecycle })
 }

@@ -1,10 +1,10 @@
 //! Watching over the tasks and ending them in order.
 
 use super::failure::{SequencerError, TaskError};
+use crate::admission::Admission;
 use crate::lifecycle::Lifecycle;
 use crate::limits::SHUTDOWN_MS_MAX;
 use crate::mempool::Command;
-use crate::ordering::OrderingError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -41,13 +41,26 @@ impl Tasks {
     ) {
         self.background.spawn(async move { (name, task.await) });
     }
-    pub fn writer(&mut self, work: impl FnOnce() -> Result<(), OrderingError> + Send + 'static) {
-        self.writer.spawn_blocking(move || ("writer", work().map_err(TaskError::from)));
+    pub fn writer(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> Result<(), TaskError> + Send + 'static,
+    ) {
+        self.writer.spawn_blocking(move || (name, work()));
+    }
+    /// Ends when admission is closed.
+    pub fn checker(&mut self, work: impl FnOnce() + Send + 'static) {
+        let task = move || {
+            work();
+            ("signature checker", Ok(()))
+        };
+        self.writer.spawn_blocking(task);
     }
 
     pub async fn supervise(
         mut self,
         stopped: watch::Receiver<bool>,
+        admission: Admission,
         commands: mpsc::Sender<Command>,
         lifecycle: Arc<Lifecycle>,
     ) -> Result<(), SequencerError> {
@@ -83,6 +96,8 @@ impl Tasks {
             tracing::warn!("open calls were cut off");
             self.servers.shutdown().await;
         }
+        // Checkers first: what they still hold reaches the writer before its end.
+        admission.close();
         // Fails if the writer has ended already.
         let _ = commands.send(Command::Stop).await;
         while let Some(ended) = self.writer.join_next().await {

@@ -14,7 +14,7 @@ use kerros_protocol::proto::{self, BatchState};
 use kerros_protocol::transaction::{Exit, SignedTransaction, Transaction, Transfer};
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
-use kerros_sequencer::journal::{BatchRecord, Head, Journal, SealWrite};
+use kerros_sequencer::journal::{BatchRecord, Checkpoint, Head, Journal, SealWrite};
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, Wallet, deploy, submit};
 use kerros_sequencer::{Config, Sequencer, SequencerHandle};
@@ -163,21 +163,14 @@ impl Rig {
         };
         let mut record = BatchRecord { number: 1, ..BatchRecord::default() };
         record.set_state(BatchState::Sealed);
-        let head = Head {
-            number: 2,
-            k,
-            commitments: empty,
-            before_growth: None,
-            first: 0,
-            opened_ms: 0,
-            grow_next: false,
-        };
+        let head = Head { number: 2, k, grows: false, first: 0, opened_ms: 0 };
+        let next = Checkpoint { head, commitments: empty, before_growth: None };
         let accounts: Vec<_> = (1u32..).map(at).zip(accounts.iter().copied()).collect();
         let write = SealWrite {
             sealed: &sealed.encode(),
             record: &record,
             accounts: &accounts,
-            head: &head,
+            next: &next,
         };
         journal.seal(&write).unwrap();
     }

@@ -1,0 +1,149 @@
+//! Checking receipts, and holding one against its signer.
+//!
+//! A receipt convinces whoever knows the deployment's domain and the address that signs for the
+//! sequencer: that of the contract's operator, unless the sequencer posts nothing itself.
+
+use crate::sequencer::SequencerError;
+use alloy::primitives::{Address as ChainAddress, B256, Signature};
+use ark_bn254::Fr;
+use kerros_protocol::proto;
+use kerros_protocol::receipt::{Promise, Receipt, ReceiptError};
+use kerros_protocol::transaction::TransactionId;
+use thiserror::Error;
+
+/// Why a receipt proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ReceiptFault {
+    /// Its path does not fit its group.
+    #[error(transparent)]
+    Path(#[from] ReceiptError),
+    /// r, s and v are no signature.
+    #[error("the receipt's signature is none")]
+    NoSignature,
+    /// Signed by another key, or something was changed.
+    #[error("the receipt was signed by {have}, not by {need}, or was changed")]
+    OtherSigner {
+        /// Recovered from the signature.
+        have: ChainAddress,
+        /// Expected.
+        need: ChainAddress,
+    },
+}
+
+/// Knows whose receipts to believe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiptCheck {
+    /// The deployment.
+    pub domain: Fr,
+    /// Signs for the sequencer.
+    pub signer: ChainAddress,
+}
+
+impl ReceiptCheck {
+    /// Checks the path and the signature.
+    pub fn check(&self, receipt: &Receipt) -> Result<(), ReceiptFault> {
+        let digest = B256::from(receipt.digest(self.domain)?);
+        let signature = Signature::try_from(&receipt.signature[..]);
+        let signature = signature.map_err(|_| ReceiptFault::NoSignature)?;
+        // One signature has one form only: the other s is refused.
+        if signature.normalize_s().is_some() {
+            return Err(ReceiptFault::NoSignature);
+        }
+        let have = signature.recover_address_from_prehash(&digest);
+        let have = have.map_err(|_| ReceiptFault::NoSignature)?;
+        let need = self.signer;
+        if have == need { Ok(()) } else { Err(ReceiptFault::OtherSigner { have, need }) }
+    }
+    /// Whether two receipts convict their signer: both are good, and they promise one place to two
+    /// transactions or follow the same receipt.
+    pub fn contradict(&self, one: &Receipt, other: &Receipt) -> Result<bool, ReceiptFault> {
+        self.check(one)?;
+        self.check(other)?;
+        let (one, other) = (&one.promise, &other.promise);
+        let place = (one.batch, one.order) == (other.batch, other.order);
+        Ok(one != other && (place || one.previous == other.previous || one.id == other.id))
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], SequencerError> {
+    bytes.try_into().map_err(|_| SequencerError::Nonsense("a receipt's field has another length"))
+}
+
+/// A receipt as the API carries it.
+pub fn decode(message: &proto::Receipt) -> Result<Receipt, SequencerError> {
+    let order = u16::try_from(message.order);
+    Ok(Receipt {
+        promise: Promise {
+            id: TransactionId(array(&message.transaction_id)?),
+            batch: message.batch_number,
+            order: order.map_err(|_| SequencerError::Nonsense("a receipt's place"))?,
+            previous: array(&message.previous)?,
+            deadline_ms: message.deadline_ms,
+        },
+        index: message.group_index,
+        count: message.group_count,
+        path: message.path.iter().map(|hash| array(hash)).collect::<Result<_, _>>()?,
+        signature: array(&message.signature)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::signers::SignerSync;
+    use alloy::signers::local::PrivateKeySigner;
+
+    fn signed(key: &PrivateKeySigner, change: impl FnOnce(&mut Promise)) -> Receipt {
+        let id = TransactionId([1; 32]);
+        let mut promise = Promise { id, batch: 1, order: 0, previous: [0; 32], deadline_ms: 5 };
+        change(&mut promise);
+        let (path, signature) = (Vec::new(), [0; 65]);
+        let mut receipt = Receipt { promise, index: 0, count: 1, path, signature };
+        let digest = receipt.digest(Fr::from(7u64)).expect("alone in its group");
+        receipt.signature = key.sign_hash_sync(&digest.into()).expect("signs").as_bytes();
+        receipt
+    }
+
+    #[test]
+    fn only_the_sequencers_own_receipts_hold() {
+        let (key, other) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+        let check = ReceiptCheck { domain: Fr::from(7u64), signer: key.address() };
+        let good = signed(&key, |_| ());
+        assert_eq!(check.check(&good), Ok(()));
+        let foreign = signed(&other, |_| ());
+        assert!(matches!(check.check(&foreign), Err(ReceiptFault::OtherSigner { .. })));
+        let mut changed = good.clone();
+        changed.promise.deadline_ms += 1;
+        assert!(check.check(&changed).is_err());
+        let elsewhere = ReceiptCheck { domain: Fr::from(8u64), ..check };
+        assert!(elsewhere.check(&good).is_err());
+        let mut nothing = good.clone();
+        nothing.signature = [0; 65];
+        assert!(check.check(&nothing).is_err());
+        // The same signature with s and v turned over.
+        let mut twin = good;
+        let signature = Signature::try_from(&twin.signature[..]).expect("a signature");
+        let order = alloy::primitives::uint!(
+            0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256
+        );
+        let turned = Signature::new(signature.r(), order - signature.s(), !signature.v());
+        twin.signature = turned.as_bytes();
+        assert_eq!(check.check(&twin), Err(ReceiptFault::NoSignature));
+    }
+
+    #[test]
+    fn two_promises_of_one_place_or_after_one_receipt_convict() {
+        let key = PrivateKeySigner::random();
+        let check = ReceiptCheck { domain: Fr::from(7u64), signer: key.address() };
+        let first = signed(&key, |_| ());
+        let place = signed(&key, |promise| promise.id.0[0] = 9);
+        assert_eq!(check.contradict(&first, &place), Ok(true));
+        let fork = signed(&key, |promise| (promise.order, promise.id.0[0]) = (4, 9));
+        assert_eq!(check.contradict(&first, &fork), Ok(true));
+        let next = signed(&key, |promise| {
+            (promise.order, promise.id.0[0], promise.previous) = (1, 9, [3; 32]);
+        });
+        assert_eq!(check.contradict(&first, &next), Ok(false));
+        assert_eq!(check.contradict(&first, &first), Ok(false));
+    }
+}

@@ -1,0 +1,236 @@
+//! Acknowledgements that anybody can hold against the sequencer (SPEC.md section 10).
+//!
+//! A receipt promises a transaction a place in a batch and that batch on the main chain before a
+//! deadline. Receipts form one chain in the order of their places: each names the one before it, so
+//! that two receipts for one place, or a gap, convict their signer. Signing is per group of receipts
+//! that share one synced write: the signature is over the root of a Merkle tree of the group.
+
+use crate::encoding::{fr_to_be, keccak256};
+use crate::transaction::TransactionId;
+use ark_bn254::Fr;
+use thiserror::Error;
+
+const LEAF: &[u8] = b"kerros.receipt.v1";
+const NODE: &[u8] = b"kerros.receipt.node.v1";
+const GROUP: &[u8] = b"kerros.receipts.v1";
+
+/// Most receipts of one group.
+pub const GROUP_RECEIPTS_MAX: u32 = 4096;
+
+/// What is promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promise {
+    /// The transaction.
+    pub id: TransactionId,
+    /// The batch it is in.
+    pub batch: u64,
+    /// Its place t among the batch's transfers and signed exits.
+    pub order: u16,
+    /// [`Promise::hash`] of the receipt before it; zero for the deployment's first.
+    pub previous: [u8; 32],
+    /// When its batch is on the main chain at the latest, Unix milliseconds.
+    pub deadline_ms: u64,
+}
+
+impl Promise {
+    /// `keccak("kerros.receipt.v1" ‖ domain 32 ‖ id 32 ‖ batch 8 ‖ order 2 ‖ previous 32 ‖
+    /// deadline 8)`.
+    pub fn hash(&self, domain: Fr) -> [u8; 32] {
+        keccak256(&[
+            LEAF,
+            &fr_to_be(&domain),
+            &self.id.0,
+            &self.batch.to_be_bytes(),
+            &self.order.to_be_bytes(),
+            &self.previous,
+            &self.deadline_ms.to_be_bytes(),
+        ])
+    }
+}
+
+fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    keccak256(&[NODE, left, right])
+}
+
+/// `keccak("kerros.receipts.v1" ‖ domain 32 ‖ count 4 ‖ root 32)`, what the sequencer signs.
+pub fn signed_digest(domain: Fr, count: u32, root: &[u8; 32]) -> [u8; 32] {
+    keccak256(&[GROUP, &fr_to_be(&domain), &count.to_be_bytes(), root])
+}
+
+/// The Merkle tree over a group's hashes. A node without a right neighbour moves up unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    levels: Vec<Vec<[u8; 32]>>,
+}
+
+impl Tree {
+    /// Over at least one hash.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn new(leaves: Vec<[u8; 32]>) -> Self {
+        assert!(!leaves.is_empty(), "a group has receipts");
+        let mut levels = vec![leaves];
+        while let Some(last) = levels.last().filter(|level| level.len() > 1) {
+            let pairs = last.chunks(2);
+            let next = pairs.map(|pair| pair.get(1).map_or(pair[0], |right| node(&pair[0], right)));
+            levels.push(next.collect());
+        }
+        Self { levels }
+    }
+    /// The root.
+    pub fn root(&self) -> [u8; 32] {
+        self.levels[self.levels.len() - 1][0]
+    }
+    /// Siblings of leaf `index` from below; none where it has no neighbour.
+    pub fn path(&self, index: usize) -> Vec<[u8; 32]> {
+        let inner = &self.levels[..self.levels.len() - 1];
+        let sibling =
+            |(height, level): (usize, &Vec<[u8; 32]>)| level.get((index >> height) ^ 1).copied();
+        inner.iter().enumerate().filter_map(sibling).collect()
+    }
+}
+
+/// Why a receipt is no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ReceiptError {
+    /// No group is so large, or the receipt is not within it.
+    #[error("receipt {index} of {count}: a group has 1 to {GROUP_RECEIPTS_MAX}")]
+    OutOfRange {
+        /// Place in the group.
+        index: u32,
+        /// Size of the group.
+        count: u32,
+    },
+    /// The path is longer or shorter than the tree is high.
+    #[error("the path has {have} hashes, needs {need}")]
+    PathLength {
+        /// Given.
+        have: usize,
+        /// Needed.
+        need: usize,
+    },
+}
+
+/// A signed acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// What is promised.
+    pub promise: Promise,
+    /// Its place in its group, from 0.
+    pub index: u32,
+    /// Receipts of the group.
+    pub count: u32,
+    /// [`Tree::path`].
+    pub path: Vec<[u8; 32]>,
+    /// ECDSA over secp256k1 of [`Receipt::digest`]: r 32 ‖ s 32 ‖ v 1 (27 or 28), as `ecrecover`
+    /// takes it.
+    pub signature: [u8; 65],
+}
+
+impl Receipt {
+    /// The digest that `signature` has to be over, recomputed from the promise and the path.
+    pub fn digest(&self, domain: Fr) -> Result<[u8; 32], ReceiptError> {
+        let Self { index, count, .. } = *self;
+        if index >= count || count > GROUP_RECEIPTS_MAX {
+            return Err(ReceiptError::OutOfRange { index, count });
+        }
+        let (mut hash, mut place, mut width) = (self.promise.hash(domain), index, count);
+        let mut path = self.path.iter();
+        let mut need = 0;
+        while width > 1 {
+            if place ^ 1 < width {
+                need += 1;
+                if let Some(sibling) = path.next() {
+                    let right = place & 1 == 1;
+                    hash = if right { node(sibling, &hash) } else { node(&hash, sibling) };
+                }
+            }
+            (place, width) = (place >> 1, width.div_ceil(2));
+        }
+        let have = self.path.len();
+        if have != need {
+            return Err(ReceiptError::PathLength { have, need });
+        }
+        Ok(signed_digest(domain, count, &hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(count: u32) -> (Vec<Receipt>, [u8; 32]) {
+        let domain = Fr::from(7u64);
+        let mut previous = [0; 32];
+        let mut leaves = Vec::new();
+        let promises: Vec<_> = (0..count)
+            .map(|order| {
+                let (id, order) = (TransactionId([order as u8; 32]), order as u16);
+                let promise = Promise { id, batch: 3, order, previous, deadline_ms: 99 };
+                previous = promise.hash(domain);
+                leaves.push(previous);
+                promise
+            })
+            .collect();
+        let tree = Tree::new(leaves);
+        let receipts = promises.into_iter().zip(0..).map(|(promise, index)| Receipt {
+            promise,
+            index,
+            count,
+            path: tree.path(index as usize),
+            signature: [0; 65],
+        });
+        (receipts.collect(), signed_digest(domain, count, &tree.root()))
+    }
+
+    #[test]
+    fn every_receipt_of_groups_of_all_sizes_leads_to_the_signed_digest() {
+        for count in (1..=33).chain([1000, 1024]) {
+            let (receipts, digest) = group(count);
+            for receipt in &receipts {
+                assert_eq!(receipt.digest(Fr::from(7u64)), Ok(digest));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_changed_leads_elsewhere() {
+        let domain = Fr::from(7u64);
+        let (receipts, digest) = group(11);
+        for good in &receipts {
+            type Change = fn(&mut Receipt);
+            let changes: [Change; 8] = [
+                |r| r.promise.id.0[0] ^= 1,
+                |r| r.promise.batch += 1,
+                |r| r.promise.order += 1,
+                |r| r.promise.previous[31] ^= 1,
+                |r| r.promise.deadline_ms += 1,
+                |r| r.path[0][5] ^= 1,
+                |r| r.index ^= 1,
+                |r| r.count -= 1,
+            ];
+            for change in changes {
+                let mut bad = good.clone();
+                change(&mut bad);
+                assert_ne!(bad.digest(domain), Ok(digest), "{bad:?}");
+            }
+            assert_ne!(good.digest(Fr::from(8u64)), Ok(digest));
+        }
+    }
+
+    #[test]
+    fn wrong_shapes_have_their_errors() {
+        let domain = Fr::from(7u64);
+        let (receipts, _) = group(5);
+        let mut long = receipts[0].clone();
+        long.path.push([0; 32]);
+        assert_eq!(long.digest(domain), Err(ReceiptError::PathLength { have: 4, need: 3 }));
+        // The last of five has no neighbour on two levels.
+        assert_eq!(receipts[4].path.len(), 1);
+        let outside = Receipt { index: 5, ..receipts[0].clone() };
+        assert_eq!(outside.digest(domain), Err(ReceiptError::OutOfRange { index: 5, count: 5 }));
+        let huge = Receipt { count: u32::MAX, ..receipts[0].clone() };
+        assert!(matches!(huge.digest(domain), Err(ReceiptError::OutOfRange { .. })));
+    }
+}

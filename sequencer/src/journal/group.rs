@@ -1,0 +1,134 @@
+//! Operations that were written together, and the receipts they carry.
+
+use super::Operation;
+use ark_bn254::Fr;
+use kerros_protocol::encoding::{DecodeError, Reader};
+use kerros_protocol::receipt::{Promise, Receipt, Tree, signed_digest};
+use kerros_protocol::transaction::SignedTransaction;
+
+/// What all receipts of a group share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSeal {
+    /// Place t of the group's first transaction.
+    pub first_order: u16,
+    /// Hash of the receipt before the first one.
+    pub previous: [u8; 32],
+    /// Promised to all of them, Unix ms.
+    pub deadline_ms: u64,
+    /// Over the root of the receipts' tree; zeros if the group has no transaction.
+    pub signature: [u8; 65],
+}
+
+/// Operations of one synced write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Their batch.
+    pub batch: u64,
+    /// Number of the first one in its batch.
+    pub sequence: u32,
+    /// In order.
+    pub operations: Vec<Operation>,
+    /// About the receipts of those that are transactions.
+    pub seal: GroupSeal,
+}
+
+/// The receipts of a group.
+#[derive(Debug)]
+pub struct Receipts {
+    promises: Vec<Promise>,
+    tree: Tree,
+    signature: [u8; 65],
+}
+
+impl Receipts {
+    /// Receipt number `index`.
+    pub fn get(&self, index: u32) -> Option<Receipt> {
+        let place = index as usize;
+        let promise = *self.promises.get(place)?;
+        let count = u32::try_from(self.promises.len()).ok()?;
+        let (path, signature) = (self.tree.path(place), self.signature);
+        Some(Receipt { promise, index, count, path, signature })
+    }
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Receipt> + '_ {
+        (0..).map_while(|index| self.get(index))
+    }
+    /// The last promise's hash.
+    pub fn last(&self, domain: Fr) -> Option<[u8; 32]> {
+        self.promises.last().map(|promise| promise.hash(domain))
+    }
+}
+
+impl Group {
+    /// Its transactions in order.
+    pub fn transactions(&self) -> impl Iterator<Item = &SignedTransaction> {
+        self.operations.iter().filter_map(|operation| match operation {
+            Operation::Signed(signed) => Some(&**signed),
+            _ => None,
+        })
+    }
+    /// Its receipts; none if it has no transaction.
+    pub fn receipts(&self, domain: Fr) -> Option<Receipts> {
+        let (batch, deadline_ms) = (self.batch, self.seal.deadline_ms);
+        let mut previous = self.seal.previous;
+        let mut leaves = Vec::with_capacity(self.operations.len());
+        let numbered = self.transactions().zip(self.seal.first_order..);
+        let promises = numbered.map(|(signed, order)| {
+            let id = signed.transaction.id();
+            let promise = Promise { id, batch, order, previous, deadline_ms };
+            previous = promise.hash(domain);
+            leaves.push(previous);
+            promise
+        });
+        let promises: Vec<_> = promises.collect();
+        if promises.is_empty() {
+            return None;
+        }
+        Some(Receipts { promises, tree: Tree::new(leaves), signature: self.seal.signature })
+    }
+    /// Makes the receipts and has their digest signed.
+    pub fn sign(
+        &mut self,
+        domain: Fr,
+        sign: impl FnOnce([u8; 32]) -> [u8; 65],
+    ) -> Option<Receipts> {
+        let mut receipts = self.receipts(domain)?;
+        let count = u32::try_from(receipts.promises.len()).expect("groups are bounded");
+        self.seal.signature = sign(signed_digest(domain, count, &receipts.tree.root()));
+        receipts.signature = self.seal.signature;
+        Some(receipts)
+    }
+
+    /// first order 2 ‖ previous 32 ‖ deadline 8 ‖ signature 65 ‖ (length 2 ‖ operation)….
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(107 + 180 * self.operations.len());
+        out.extend_from_slice(&self.seal.first_order.to_be_bytes());
+        out.extend_from_slice(&self.seal.previous);
+        out.extend_from_slice(&self.seal.deadline_ms.to_be_bytes());
+        out.extend_from_slice(&self.seal.signature);
+        for operation in &self.operations {
+            let at = out.len();
+            out.extend_from_slice(&[0; 2]);
+            operation.write(&mut out);
+            let len = u16::try_from(out.len() - at - 2).expect("operations are short");
+            out[at..at + 2].copy_from_slice(&len.to_be_bytes());
+        }
+        out
+    }
+    /// Reads [`Group::encode`] under its key.
+    pub fn decode(batch: u64, sequence: u32, bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let seal = GroupSeal {
+            first_order: r.take_u16("first order")?,
+            previous: r.take_array("previous receipt")?,
+            deadline_ms: r.take_u64("deadline")?,
+            signature: r.take_array("signature")?,
+        };
+        let mut operations = Vec::new();
+        while r.remaining() > 0 {
+            let len = r.take_u16("length")?;
+            operations.push(Operation::decode(r.take("operation", len.into())?)?);
+        }
+        Ok(Self { batch, sequence, operations, seal })
+    }
+}

@@ -1,0 +1,161 @@
+//! What was executed and is not on disk yet, and the answers that wait for it.
+
+use super::Parts;
+use crate::admission::{Acknowledged, Reply, Seat, SubmitError};
+use crate::execution::{Execution, TransactionError};
+use crate::journal::{Group, GroupSeal, JournalError, Operation};
+use crate::mempool::Pending;
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use ark_bn254::Fr;
+use kerros_protocol::transaction::TransactionId;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Sees a new value after every group that is on disk.
+pub type Written = watch::Sender<u64>;
+
+/// Signs receipts.
+#[derive(Clone)]
+pub struct ReceiptSigner {
+    /// The key; its address is told to clients.
+    pub key: PrivateKeySigner,
+    /// The deployment's domain.
+    pub domain: Fr,
+    /// From acknowledgement to the promised deadline, ms.
+    pub promise_ms: u64,
+}
+
+impl ReceiptSigner {
+    fn sign(&self, digest: [u8; 32]) -> [u8; 65] {
+        let signature = self.key.sign_hash_sync(&digest.into());
+        signature.expect("a local key signs every digest").as_bytes()
+    }
+}
+
+enum Outcome {
+    /// Transaction number so many of this group.
+    New(u32),
+    /// Acknowledged in an earlier group.
+    Known(Acknowledged),
+    Refused(SubmitError),
+}
+
+type Then = Box<dyn FnOnce() + Send>;
+
+/// The group under construction.
+pub struct GroupWriter {
+    /// Executed and not on disk.
+    pub operations: Vec<Operation>,
+    ids: Vec<TransactionId>,
+    /// For transactions sent twice: filled only when one is looked up.
+    places: HashMap<TransactionId, u32>,
+    first_order: u16,
+    replies: Vec<(Reply, Seat, Outcome)>,
+    then: Vec<Then>,
+    known: Option<Outcome>,
+    last_receipt: [u8; 32],
+}
+
+impl GroupWriter {
+    /// Empty; `last_receipt` is the hash of the last one on disk.
+    pub fn new(last_receipt: [u8; 32]) -> Self {
+        Self {
+            operations: Vec::new(),
+            ids: Vec::new(),
+            places: HashMap::new(),
+            first_order: 0,
+            replies: Vec::new(),
+            then: Vec::new(),
+            known: None,
+            last_receipt,
+        }
+    }
+    /// To be done when the group is on disk.
+    pub fn then(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.then.push(Box::new(work));
+    }
+    /// A transaction was executed in place `order`.
+    pub fn acknowledge(&mut self, pending: Pending, order: u16) {
+        if self.ids.is_empty() {
+            self.first_order = order;
+        }
+        let index = u32::try_from(self.ids.len()).expect("groups are bounded");
+        self.ids.push(pending.id);
+        self.replies.push((pending.reply, pending.seat, Outcome::New(index)));
+    }
+    /// A transaction was refused. Refusals rest on what is executed: they wait for the disk too.
+    pub fn refuse(&mut self, pending: Pending, error: TransactionError) {
+        let outcome = Outcome::Refused(SubmitError::Refused(error));
+        self.replies.push((pending.reply, pending.seat, outcome));
+    }
+    /// Whether this very transaction was acknowledged before; if so, the next call has to be
+    /// [`GroupWriter::answer_again`].
+    pub fn again(&mut self, parts: &Parts, pending: &Pending) -> Result<bool, JournalError> {
+        for index in self.places.len()..self.ids.len() {
+            let number = u32::try_from(index).expect("groups are bounded");
+            self.places.insert(self.ids[index], number);
+        }
+        self.known = match self.places.get(&pending.id) {
+            Some(index) => Some(Outcome::New(*index)),
+            None => {
+                let found = parts.journal.receipt(&pending.id, parts.signer.domain)?;
+                found.map(|(_, receipt)| Outcome::Known(Acknowledged::Known(Box::new(receipt))))
+            }
+        };
+        Ok(self.known.is_some())
+    }
+    /// Answers with the receipt that was found.
+    pub fn answer_again(&mut self, pending: Pending) {
+        let outcome = self.known.take().expect("`again` found it");
+        self.replies.push((pending.reply, pending.seat, outcome));
+    }
+
+    /// Writes the group and answers.
+    pub fn flush(
+        &mut self,
+        parts: &Parts,
+        state: &Execution,
+        now: u64,
+    ) -> Result<(), JournalError> {
+        let mut receipts = None;
+        if !self.operations.is_empty() {
+            let started = Instant::now();
+            let operations = std::mem::take(&mut self.operations);
+            let count = u32::try_from(operations.len()).unwrap_or(u32::MAX);
+            let seal = GroupSeal {
+                first_order: self.first_order,
+                previous: self.last_receipt,
+                deadline_ms: now.saturating_add(parts.signer.promise_ms),
+                signature: [0; 65],
+            };
+            let sequence = state.operations() - count;
+            let mut group = Group { batch: state.head().number, sequence, operations, seal };
+            let domain = parts.signer.domain;
+            let signed = group.sign(domain, |digest| parts.signer.sign(digest));
+            let last = signed.as_ref().and_then(|receipts| receipts.last(domain));
+            parts.journal.append(&group, &self.ids, last)?;
+            self.last_receipt = last.unwrap_or(self.last_receipt);
+            receipts = signed.map(Arc::new);
+            crate::metrics::group_written(self.ids.len(), started.elapsed());
+            parts.written.send_modify(|groups| *groups += 1);
+        }
+        self.ids.clear();
+        self.places.clear();
+        for (reply, seat, outcome) in self.replies.drain(..) {
+            reply.send(match outcome {
+                Outcome::New(index) => {
+                    let receipts = receipts.clone().expect("the group has this transaction");
+                    Ok(Acknowledged::InGroup { receipts, index })
+                }
+                Outcome::Known(known) => Ok(known),
+                Outcome::Refused(error) => Err(error),
+            });
+            drop(seat);
+        }
+        self.then.drain(..).for_each(|work| work());
+        Ok(())
+    }
+}
