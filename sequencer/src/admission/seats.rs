@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(seats.len(), SEATS_OWN);
         drop(greedy);
         assert_eq!(hall.taken(), 0);
-        let more = std::iter::from_fn(|| honest.try_seat()).count();
-        assert_eq!(more, SEATS_MAX - SEATS_OWN);
+        let more: Vec<_> = std::iter::from_fn(|| honest.try_seat()).collect();
+        assert_eq!(more.len(), SEATS_MAX - SEATS_OWN);
     }
 
     #[tokio::test]
