@@ -7,7 +7,7 @@ use crate::mempool::Command;
 use crate::ordering::OrderingError;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// Resolves when told to stop, or when the handle is gone.
@@ -42,7 +42,20 @@ impl Tasks {
         self.background.spawn(async move { (name, task.await) });
     }
     pub fn writer(&mut self, work: impl FnOnce() -> Result<(), OrderingError> + Send + 'static) {
-        self.writer.spawn_blocking(move || ("writer", work().map_err(TaskError::from)));
+        // A thread of its own, so that profiles and /proc tell it from the runtime's.
+        let (done, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("kerros-writer".to_owned());
+        let started = thread.spawn(move || done.send(work()).is_ok());
+        self.writer.spawn(async move {
+            let result = match started {
+                Ok(_) => match ended.await {
+                    Ok(result) => result.map_err(TaskError::from),
+                    Err(_) => Err(TaskError::Panicked),
+                },
+                Err(error) => Err(TaskError::Thread(error)),
+            };
+            ("writer", result)
+        });
     }
 
     pub async fn supervise(
