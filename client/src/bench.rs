@@ -173,6 +173,9 @@ pub struct Report {
     pub cores: usize,
     /// Signatures decoded and verified a second on all processors, nothing else running.
     pub raw_per_second: f64,
+    /// Processor time of one of them, in microseconds. If rate and time multiply to less than all
+    /// processors, something else was running beside the benchmark.
+    pub raw_cpu_us: f64,
     /// As fast as answers allow.
     pub max: Phase,
     /// At a share of that rate, by a schedule.
@@ -226,7 +229,7 @@ async fn measure_all(
     let max = sign(&mut workload, &holders, max, place, "sign").await?;
     let paced = sign(&mut workload, &holders, paced, place, "sign paced").await?;
     let unary = sign(&mut workload, &holders, unary, place, "sign unary").await?;
-    let raw_per_second = raw(&max, place).await?;
+    let (raw_per_second, raw_cpu_us) = raw(&max, place).await?;
 
     let closed = Pace::Closed { window: parameters.window };
     let max = phase::streamed("maximum", process, &clients, max, closed).await?;
@@ -240,6 +243,7 @@ async fn measure_all(
         accounts: parameters.accounts,
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         raw_per_second,
+        raw_cpu_us,
         max,
         paced,
         unary,
@@ -263,20 +267,23 @@ async fn sign(
     Ok(Arc::new(signed))
 }
 
-/// Signatures a second on all processors, by the code that admits transactions.
-async fn raw(ready: &Arc<Vec<Ready>>, place: &Place) -> Result<f64, BenchError> {
+/// Signatures a second on all processors, by the code that admits transactions, and the processor
+/// time of one in microseconds.
+async fn raw(ready: &Arc<Vec<Ready>>, place: &Place) -> Result<(f64, f64), BenchError> {
     let bar = Bar::spinner("verify");
     let (ready, domain) = (Arc::clone(ready), place.domain);
-    let per_second = busy(move || {
+    let (per_second, cpu_us) = busy(move || {
         let some = &ready[..ready.len().min(RAW_MAX)];
-        let started = Instant::now();
+        let (started, before_us) = (Instant::now(), measure::own_us()?);
         let good = workload::verify_all(some, domain);
         let seconds = started.elapsed().as_secs_f64();
-        good.then(|| some.len() as f64 / seconds).ok_or(BenchError::Signature)
+        let cpu_us = measure::own_us()?.saturating_sub(before_us);
+        let count = some.len() as f64;
+        good.then(|| (count / seconds, cpu_us as f64 / count)).ok_or(BenchError::Signature)
     })
     .await??;
     bar.done(&format!("{per_second:.0} signatures a second on all processors"));
-    Ok(per_second)
+    Ok((per_second, cpu_us))
 }
 
 /// Compares a sample of accounts with what must have come of everything acknowledged.

@@ -72,6 +72,11 @@ impl Processor {
     }
 }
 
+/// Processor time of this process so far, in microseconds.
+pub(super) fn own_us() -> Result<u64, BenchError> {
+    Ok(Processor::of("self")?.all_us)
+}
+
 /// The greatest resident memory of a process so far.
 pub(super) fn peak_bytes(process: u32) -> Result<u64, BenchError> {
     let path = format!("/proc/{process}/status");

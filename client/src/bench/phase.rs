@@ -31,6 +31,13 @@ impl Phase {
     pub fn per_second(&self) -> f64 {
         self.acknowledged as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
+    /// Processors that client and sequencer had on average; at the maximum rate, less than all of
+    /// them means that something else was running beside the benchmark.
+    pub fn processors(&self) -> f64 {
+        let us = |name| self.cost.cpu_us.get(name).copied().unwrap_or(0);
+        let seconds = (us("server") + us("client")) as f64 / 1e6;
+        seconds / self.seconds.max(f64::MIN_POSITIVE)
+    }
     /// Processor time of one acknowledged transfer.
     pub fn us_each(&self, us: u64) -> f64 {
         us as f64 / self.acknowledged.max(1) as f64

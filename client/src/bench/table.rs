@@ -16,6 +16,10 @@ fn ratio(report: &Report) -> f64 {
     report.max.per_second() / report.raw_per_second.max(f64::MIN_POSITIVE)
 }
 
+fn raw_processors(report: &Report) -> f64 {
+    report.raw_cpu_us * report.raw_per_second / 1e6
+}
+
 fn mean_ms(seconds: f64, count: u64) -> f64 {
     seconds * 1_000.0 / count.max(1) as f64
 }
@@ -33,6 +37,7 @@ fn phase_json(phase: &Phase) -> Value {
         "acknowledged_per_second": round(phase.per_second()),
         "seconds": round(phase.seconds),
         "overloaded": phase.overloaded,
+        "processors_used": round(phase.processors()),
         "latency_ms_p50": ms(500),
         "latency_ms_p99": ms(990),
         "latency_ms_p999": ms(999),
@@ -56,6 +61,8 @@ pub fn json(report: &Report) -> Value {
         "acknowledged": sum(|phase| phase.acknowledged),
         "acknowledged_per_second": round(report.max.per_second()),
         "raw_verifications_per_second": round(report.raw_per_second),
+        "raw_cpu_us_per_verification": round(report.raw_cpu_us),
+        "raw_processors_used": round(raw_processors(report)),
         "ratio": round(ratio(report)),
         "latency_ms_p50": paced(500),
         "latency_ms_p99": paced(990),
@@ -84,8 +91,10 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
     let mib = report.peak_bytes as f64 / f64::from(1 << 20);
     writeln!(out, "{} accounts, {} processors", report.accounts, report.cores)?;
     writeln!(out, "raw verifications per second, all processors  {:.0}", report.raw_per_second)?;
+    let (raw, max) = (raw_processors(report), report.max.processors());
     writeln!(out, "acknowledged per second, maximum              {:.0}", report.max.per_second())?;
     writeln!(out, "ratio                                         {:.2}", ratio(report))?;
+    writeln!(out, "processors had, raw and maximum               {raw:.2} and {max:.2}")?;
     writeln!(out, "greatest memory of the sequencer              {mib:.0} MiB")?;
     writeln!(out, "accounts that are as acknowledged             {}\n", report.compared)?;
     writeln!(out, "Phases; latency in ms, of the paced phase from the scheduled time")?;
