@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod batch;
+pub mod bench;
 pub mod chain;
 pub mod circuit;
 pub mod demo;
@@ -35,9 +36,10 @@ Examples:
   kerros withdraw --wallet alice.wallet --from 1 --amount 500
   kerros claim --wallet alice.wallet --asset 1
   kerros circuit --shape 16,8,24,8,4 --json
+  kerros bench ingest                             acknowledged transfers per second
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 refused by sequencer or contract,
-4 service not available, 5 not found, 6 wallet file, 7 the demo's result does not hold.";
+4 service not available, 5 not found, 6 wallet file, 7 the result of a demo or benchmark does not hold.";
 
 /// Kerros: a payment rollup.
 #[derive(Debug, Parser)]
@@ -78,6 +80,9 @@ pub enum Command {
     Tx(batch::TxArgs),
     /// Show a batch, or the newest ones.
     Batch(batch::BatchArgs),
+    /// Measure a part of the system under load.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Print the circuit's constraints, by part and per transfer.
     Circuit(circuit::CircuitArgs),
     /// Make development keys of a shape, or find them.
@@ -212,6 +217,7 @@ impl Cli {
             Command::Account(args) => args.run().await?,
             Command::Tx(args) => args.run().await?,
             Command::Batch(args) => args.run().await?,
+            Command::Bench(command) => command.run().await?,
             Command::Circuit(args) => args.run(),
             Command::Setup(args) => args.run()?,
             Command::Deploy(args) => args.run().await?,
@@ -256,6 +262,7 @@ mod tests {
             "kerros account --index 1",
             "kerros batch 3",
             "kerros batch --last 3",
+            "kerros bench ingest --smoke --json",
             "kerros circuit --shape 16,8,24,8,4",
             "kerros setup --shape 16,8,24,8,4 --k-genesis 6 --k-max 8 --dir d",
         ] {

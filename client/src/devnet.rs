@@ -4,9 +4,12 @@
 //! Everything lives in one directory; starting again there resumes. The keys of operator, admin
 //! and test wallets can be computed by anybody: for development only.
 
+mod chain;
 mod people;
 mod world;
 
+pub(crate) use chain::ServedChain;
+pub(crate) use people::operator as person_operator;
 pub use people::{ADMIN, OPERATOR, PERSONS_MAX, Person, person};
 pub use world::{TOKENS, TestAsset, TestToken, World};
 
@@ -21,18 +24,15 @@ use kerros_protocol::verification_key::VerificationKey;
 use kerros_prover::keys::ProverKeys;
 use kerros_prover::worker::{Status, Worker, WorkerConfig, WorkerError, WorkerHandle};
 use kerros_sequencer::config::Config;
-use kerros_sequencer::main_chain::embedded::{Embedded, development_wallet};
-use kerros_sequencer::main_chain::{Ethereum, Genesis, MainChain, MainChainError, Wallet, rpc};
+use kerros_sequencer::main_chain::embedded::development_wallet;
+use kerros_sequencer::main_chain::{Ethereum, MainChain, MainChainError, Wallet};
 use kerros_sequencer::{Sequencer, SequencerHandle};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// Pause between the sequencer's looks at the main chain, in milliseconds.
 const POLL_MS: u64 = 200;
@@ -111,11 +111,10 @@ pub struct Devnet {
     pub world: World,
     sequencer: SequencerHandle,
     provers: Vec<WorkerHandle>,
-    rpc_stop: watch::Sender<bool>,
-    rpc_task: JoinHandle<io::Result<()>>,
+    chain: ServedChain,
 }
 
-fn io_at(what: impl ToString) -> impl FnOnce(io::Error) -> DevnetError {
+pub(crate) fn io_at(what: impl ToString) -> impl FnOnce(io::Error) -> DevnetError {
     move |source| DevnetError::Io { what: what.to_string(), source }
 }
 
@@ -135,24 +134,9 @@ impl Devnet {
         let engine = Arc::new(engine);
 
         progress("main chain");
-        let clock = || {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            now.map_or(0, |since| since.as_secs())
-        };
         std::fs::create_dir_all(&config.dir).map_err(io_at(config.dir.display()))?;
-        let genesis = Genesis::development(PERSONS_MAX + people::FIRST);
-        let embedded = Embedded::open(&config.dir.join("chain"), &genesis, Arc::new(clock))?;
-        let listener = TcpListener::bind(config.rpc).await.map_err(io_at(config.rpc))?;
-        let rpc_url = format!("http://{}", listener.local_addr().map_err(io_at(config.rpc))?);
-        let (rpc_stop, mut stopped) = watch::channel(false);
-        let stop = async move {
-            // The sender is gone with the devnet: stop as well.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        let options = rpc::RpcOptions { test_hooks: true };
-        let rpc_task =
-            tokio::spawn(rpc::serve(listener, Arc::clone(embedded.chain()), options, stop));
-        let chain: Arc<dyn MainChain> = Arc::new(embedded);
+        let served = ServedChain::start(&config.dir.join("chain"), config.rpc).await?;
+        let (rpc_url, chain) = (served.url.clone(), Arc::clone(&served.chain));
 
         progress("contract and tokens");
         let world = World::ensure(&config.dir, Arc::clone(&chain), &key).await?;
@@ -168,7 +152,7 @@ impl Devnet {
             let worker = WorkerConfig { sequencer_url: sequencer_url.clone(), prover_id };
             provers.push(Worker::start(worker, engine.clone(), srs.clone()).await?);
         }
-        Ok(Self { sequencer_url, rpc_url, world, sequencer, provers, rpc_stop, rpc_task })
+        Ok(Self { sequencer_url, rpc_url, world, sequencer, provers, chain: served })
     }
 
     /// A client of the sequencer.
@@ -191,12 +175,7 @@ impl Devnet {
         }
         let stopped = self.sequencer.shutdown().await;
         stopped.map_err(|error| DevnetError::Sequencer(error.to_string()))?;
-        // The server may have ended by itself.
-        let _ = self.rpc_stop.send(true);
-        match self.rpc_task.await {
-            Ok(done) => done.map_err(io_at("JSON-RPC")),
-            Err(_) => Err(DevnetError::Directory("the JSON-RPC server panicked")),
-        }
+        self.chain.shutdown().await
     }
 }
 

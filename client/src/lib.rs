@@ -3,6 +3,7 @@
 //! [`wallet`] holds keys, [`sequencer`] speaks to layer 2, [`contract`] to the main chain;
 //! [`deployment`] puts a contract there. The `kerros` command is built from the same pieces.
 
+pub mod bench;
 pub mod command;
 pub mod contract;
 pub mod demo;
@@ -12,4 +13,5 @@ pub mod keys;
 pub mod progress;
 pub mod receipt;
 pub mod sequencer;
+pub mod temporary;
 pub mod wallet;

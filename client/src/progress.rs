@@ -50,6 +50,11 @@ impl Bar {
     pub fn step(&self) {
         self.bar.inc(1);
     }
+    /// Counts steps from tasks and threads elsewhere.
+    pub fn counter(&self) -> impl Fn(u64) + Clone + Send + Sync + 'static {
+        let bar = self.bar.clone();
+        move |steps| bar.inc(steps)
+    }
     /// The end, with a word about it.
     pub fn done(self, result: &str) {
         let seconds = self.started.elapsed().as_secs_f64();

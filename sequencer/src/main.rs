@@ -209,5 +209,9 @@ async fn main() -> Fallible<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    run(Arguments::parse()).await
+    let arguments = Arguments::parse();
+    // Commitments are computed on this pool; a name tells its threads from the runtime's.
+    let name = |i| format!("kerros-seal-{i}");
+    rayon::ThreadPoolBuilder::new().thread_name(name).build_global()?;
+    run(arguments).await
 }

@@ -287,10 +287,13 @@ impl Sequencer {
             clock,
         };
         let ordering = Ordering::new(parts)?;
-        tasks.writer("writer", move || Ok(ordering.run(inbox)?));
-        tasks.writer("sealer", move || Ok(sealer.run()?));
+        tasks.thread("writer", move || Ok(ordering.run(inbox)?));
+        tasks.thread("sealer", move || Ok(sealer.run()?));
         for checker in checkers {
-            tasks.checker(move || checker.run());
+            tasks.thread("checker", move || {
+                checker.run();
+                Ok(())
+            });
         }
         let closing = admission.clone();
         let supervisor =

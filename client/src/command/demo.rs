@@ -3,7 +3,8 @@
 use super::setup::KeyArgs;
 use super::{Failure, Said};
 use crate::demo::{self, DemoConfig, plan, table};
-use crate::devnet::DevnetConfig;
+use crate::devnet::{DevnetConfig, io_at};
+use crate::temporary::TemporaryDir;
 use clap::Args;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -45,8 +46,8 @@ impl DemoArgs {
         let (dir, temporary) = match self.dir {
             Some(dir) => (dir, None),
             None => {
-                let dir = TemporaryDir::new()?;
-                (dir.path.clone(), Some(dir))
+                let dir = TemporaryDir::new("demo").map_err(io_at("temporary directory"))?;
+                (dir.path().to_owned(), Some(dir))
             }
         };
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -71,29 +72,5 @@ impl DemoArgs {
             return Ok(Said { json, text });
         }
         Err(Failure::DoesNotHold(Box::new(Said { json, text })))
-    }
-}
-
-/// A directory of this process, removed when dropped.
-struct TemporaryDir {
-    path: PathBuf,
-}
-
-impl TemporaryDir {
-    fn new() -> Result<Self, Failure> {
-        let name = format!("kerros-demo-{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).map_err(|source| crate::devnet::DevnetError::Io {
-            what: path.display().to_string(),
-            source,
-        })?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for TemporaryDir {
-    fn drop(&mut self) {
-        // What cannot be removed stays in the system's temporary directory.
-        let _ = std::fs::remove_dir_all(&self.path);
     }
 }

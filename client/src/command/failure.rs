@@ -17,7 +17,7 @@ pub const UNAVAILABLE: u8 = 4;
 pub const NOT_FOUND: u8 = 5;
 /// The wallet file cannot be used.
 pub const WALLET: u8 = 6;
-/// The demo ran, and its result does not hold.
+/// The demo or a benchmark ran, and its result does not hold.
 pub const DOES_NOT_HOLD: u8 = 7;
 
 /// Why a command failed.
@@ -44,6 +44,9 @@ pub enum Failure {
     /// The demo reached its end, and something does not hold.
     #[error("the demo's result does not hold")]
     DoesNotHold(Box<super::Said>),
+    /// A benchmark.
+    #[error(transparent)]
+    Bench(#[from] crate::bench::BenchError),
     /// A bug of ours.
     #[error("{0}")]
     Bug(&'static str),
@@ -81,6 +84,7 @@ impl Failure {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Bench(error) => error.exit_code(),
             Self::Sequencer(SequencerError::NotFound { .. })
             | Self::Contract(ContractError::UnknownAsset { .. } | ContractError::NothingToClaim)
             | Self::NoAccount { .. } => NOT_FOUND,

@@ -28,7 +28,7 @@ pub struct Person {
 }
 
 /// The operator's wallet; its layer-2 key is that of the fee accounts.
-pub(super) fn operator() -> Result<Wallet, WalletError> {
+pub(crate) fn operator() -> Result<Wallet, WalletError> {
     let layer2 = *blake3::hash(b"kerros.development.operator").as_bytes();
     Wallet::from_bytes(layer2, &development_wallet(OPERATOR).to_bytes().0)
 }

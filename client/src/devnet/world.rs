@@ -61,7 +61,7 @@ struct Note {
 
 impl World {
     /// Finds what an earlier start made, or deploys and registers everything.
-    pub(super) async fn ensure(
+    pub(crate) async fn ensure(
         dir: &Path,
         chain: Arc<dyn MainChain>,
         key: &VerificationKey,

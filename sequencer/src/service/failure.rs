@@ -91,6 +91,9 @@ pub enum TaskError {
     /// The metrics page.
     #[error("metrics: {0}")]
     Metrics(std::io::Error),
+    /// Its thread could not be started.
+    #[error("thread: {0}")]
+    Thread(std::io::Error),
     /// It ended although nobody had told it to.
     #[error("ended too early")]
     Early,

@@ -7,7 +7,7 @@ use crate::limits::SHUTDOWN_MS_MAX;
 use crate::mempool::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// Resolves when told to stop, or when the handle is gone.
@@ -18,12 +18,12 @@ pub async fn told(mut stopped: watch::Receiver<bool>) {
 
 type TaskResult = (&'static str, Result<(), TaskError>);
 
-/// All tasks: servers end when told, then background tasks are dropped, the writer ends last.
+/// All tasks: servers end when told, then background tasks are dropped, the writer and its helpers end last.
 #[derive(Default)]
 pub struct Tasks {
     servers: JoinSet<TaskResult>,
     background: JoinSet<TaskResult>,
-    writer: JoinSet<TaskResult>,
+    threads: JoinSet<TaskResult>,
 }
 
 impl Tasks {
@@ -41,20 +41,22 @@ impl Tasks {
     ) {
         self.background.spawn(async move { (name, task.await) });
     }
-    pub fn writer(
+    /// A thread of its own, so that profiles and /proc tell it from the runtime's.
+    pub fn thread(
         &mut self,
         name: &'static str,
         work: impl FnOnce() -> Result<(), TaskError> + Send + 'static,
     ) {
-        self.writer.spawn_blocking(move || (name, work()));
-    }
-    /// Ends when admission is closed.
-    pub fn checker(&mut self, work: impl FnOnce() + Send + 'static) {
-        let task = move || {
-            work();
-            ("signature checker", Ok(()))
-        };
-        self.writer.spawn_blocking(task);
+        let (done, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(format!("kerros-{name}"));
+        let started = thread.spawn(move || done.send(work()).is_ok());
+        self.threads.spawn(async move {
+            let result = match started {
+                Ok(_) => ended.await.unwrap_or(Err(TaskError::Panicked)),
+                Err(error) => Err(TaskError::Thread(error)),
+            };
+            (name, result)
+        });
     }
 
     pub async fn supervise(
@@ -70,7 +72,7 @@ impl Tasks {
             () = told(stopped) => None,
             Some(ended) = self.servers.join_next() => Some(ended),
             Some(ended) = self.background.join_next() => Some(ended),
-            Some(ended) = self.writer.join_next() => Some(ended),
+            Some(ended) = self.threads.join_next() => Some(ended),
         };
         let mut first = match ended.map(failure) {
             None => None,
@@ -100,7 +102,7 @@ impl Tasks {
         admission.close();
         // Fails if the writer has ended already.
         let _ = commands.send(Command::Stop).await;
-        while let Some(ended) = self.writer.join_next().await {
+        while let Some(ended) = self.threads.join_next().await {
             if let Ok(error) = failure(ended) {
                 first.get_or_insert(error);
             }
