@@ -246,4 +246,37 @@ mod tests {
         last[0] = elements[16];
         assert_eq!(sponge(Fr::from(9u64), &elements), permute(carried, &last));
     }
+
+    #[test]
+    fn breaker_extreme_words_at_every_width() {
+        use ark_ff::BigInteger256;
+        let raw = |l: [u64; 4]| Fr::new_unchecked(BigInteger256::new(l));
+        let m = Fr::MODULUS.0;
+        let special = [
+            Fr::ZERO, Fr::ONE, -Fr::ONE,
+            raw([1, 0, 0, 0]), raw([m[0] - 1, m[1], m[2], m[3]]), raw([u64::MAX, u64::MAX, u64::MAX, m[3] - 1]),
+            raw([0, 0, 0, m[3]]), raw([u64::MAX, 0, u64::MAX, 0]), raw([0, u64::MAX, 0, m[3] - 1]),
+            raw([m[0] / 2 + 1, m[1], m[2], m[3] / 2]),
+        ];
+        let mut rng = rand::thread_rng();
+        for width in 2..=INPUTS_MAX + 1 {
+            // minus the round constants too: S-boxes at 0
+            let minus: Vec<Fr> = parameters(width).constants[0].iter().map(|c| -*c).collect();
+            let mut states: Vec<Vec<Fr>> = special.iter().map(|s| vec![*s; width]).collect();
+            states.push(minus);
+            for k in 0..200usize {
+                use rand::Rng;
+                let mut state = vec![Fr::ZERO; width];
+                for w in &mut state { *w = if k % 3 == 0 && rng.gen_bool(0.3) { Fr::rand(&mut rng) } else { special[rng.gen_range(0..special.len())] }; }
+                states.push(state);
+            }
+            for state in states {
+                let mut plain = state.clone();
+                parameters(width).permute_plainly(&mut plain);
+                let fast = permute(state[0], &state[1..]);
+                assert_eq!(fast.0, plain[0].0);
+                assert!(fast.into_bigint() < Fr::MODULUS && fast.0 < Fr::MODULUS);
+            }
+        }
+    }
 }

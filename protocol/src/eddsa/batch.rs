@@ -172,3 +172,6 @@ fn combination_holds(
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod breaker;
