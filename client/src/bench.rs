@@ -10,6 +10,7 @@
 //! Client and sequencer share the machine: what the client costs is measured and told as well.
 
 mod accounts;
+mod flood;
 mod latency;
 mod load;
 mod measure;
@@ -34,6 +35,7 @@ use crate::progress::Bar;
 use crate::sequencer::SequencerError;
 use crate::wallet::WalletError;
 use accounts::Holders;
+use flood::Flood;
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::batch::ShapeError;
 use kerros_protocol::transaction::TransactionId;
@@ -51,6 +53,13 @@ use workload::{Ready, Workload};
 
 /// Signatures checked to measure the raw rate, at most: enough for seconds of work.
 const RAW_MAX: usize = 50_000;
+
+/// Connections of the honest clients beside a flood.
+const HONEST: usize = 2;
+/// What they send, in percent of the maximum rate.
+const HONEST_PERCENT: f64 = 10.0;
+/// Connections that flood.
+const FLOODING: usize = 8;
 
 /// Why a benchmark failed.
 #[derive(Debug, Error)]
@@ -182,6 +191,12 @@ pub struct Report {
     pub paced: Phase,
     /// One call a transfer.
     pub unary: Phase,
+    /// A few honest clients by a schedule, nothing else.
+    pub calm: Phase,
+    /// The same schedule beside a flood.
+    pub flooded: Phase,
+    /// Answers a second that the flood got.
+    pub flood_per_second: f64,
     /// Greatest resident memory of the sequencer.
     pub peak_bytes: u64,
     /// Accounts compared with the local replay in the end.
@@ -225,18 +240,29 @@ async fn measure_all(
 
     let rng = StdRng::seed_from_u64(parameters.seed);
     let mut workload = Workload::new(holders.len(), parameters.funds(), rng);
-    let [max, paced, unary] = parameters.counts();
+    let [max, paced, unary, calm, flooded] = parameters.counts();
     let max = sign(&mut workload, &holders, max, place, "sign").await?;
     let paced = sign(&mut workload, &holders, paced, place, "sign paced").await?;
     let unary = sign(&mut workload, &holders, unary, place, "sign unary").await?;
+    let calm = sign(&mut workload, &holders, calm, place, "sign calm").await?;
+    let flooded = sign(&mut workload, &holders, flooded, place, "sign flooded").await?;
     let (raw_per_second, raw_cpu_us) = raw(&max, place).await?;
 
     let closed = Pace::Closed { window: parameters.window };
+    let old = Arc::clone(&max);
     let max = phase::streamed("maximum", process, &clients, max, closed).await?;
     let per_second = max.per_second() * f64::from(parameters.load_percent) / 100.0;
     let open = Pace::open(per_second);
     let paced = phase::streamed("paced", process, &clients, paced, open).await?;
     let unary = phase::unary(process, &clients, unary, parameters.unary).await?;
+
+    // A few honest clients, alone and then beside a flood that takes all it can get.
+    let honest = load::connect(&process.url, HONEST).await?;
+    let modest = max.per_second() * HONEST_PERCENT / 100.0;
+    let calm = phase::streamed("calm", process, &honest, calm, Pace::open(modest)).await?;
+    let flood = Flood::start(load::connect(&process.url, FLOODING).await?, &old);
+    let flooded = phase::streamed("flooded", process, &honest, flooded, Pace::open(modest)).await?;
+    let flood_per_second = flood.end().await? as f64 / flooded.seconds;
 
     let compared = compare(&workload, &holders, process, parameters.seed).await?;
     Ok(Report {
@@ -247,6 +273,9 @@ async fn measure_all(
         max,
         paced,
         unary,
+        calm,
+        flooded,
+        flood_per_second,
         peak_bytes: measure::peak_bytes(process.id)?,
         compared,
     })

@@ -78,6 +78,22 @@ impl Tree {
         }
         Self { levels }
     }
+    /// All hashes, level by level from the leaves, for [`Tree::restore`].
+    pub fn hashes(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.levels.iter().flatten()
+    }
+    /// The tree of so many leaves whose [`Tree::hashes`] these are; none if there are more or fewer.
+    /// Nothing is hashed: what is restored must be trusted, or its receipts checked.
+    pub fn restore(count: u32, hashes: &[[u8; 32]]) -> Option<Self> {
+        let (mut levels, mut rest, mut width) = (Vec::new(), hashes, count as usize);
+        while width > 0 {
+            let level = rest.get(..width)?;
+            rest = &rest[width..];
+            levels.push(level.to_vec());
+            width = if width == 1 { 0 } else { width.div_ceil(2) };
+        }
+        (rest.is_empty() && !levels.is_empty()).then_some(Self { levels })
+    }
     /// The root.
     pub fn root(&self) -> [u8; 32] {
         self.levels[self.levels.len() - 1][0]
@@ -217,6 +233,19 @@ mod tests {
             }
             assert_ne!(good.digest(Fr::from(8u64)), Ok(digest));
         }
+    }
+
+    #[test]
+    fn a_tree_is_restored_from_its_hashes_and_from_nothing_else() {
+        for count in 1..=20u32 {
+            let tree = Tree::new((0..count).map(|n| [n as u8; 32]).collect());
+            let mut hashes: Vec<_> = tree.hashes().copied().collect();
+            assert_eq!(Tree::restore(count, &hashes), Some(tree));
+            assert_eq!(Tree::restore(count, &hashes[1..]), None);
+            hashes.push([0; 32]);
+            assert_eq!(Tree::restore(count, &hashes), None);
+        }
+        assert_eq!(Tree::restore(0, &[]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod intake;
 mod reply;
 mod seats;
 
-pub use reply::{Acknowledged, Answer, Reply};
+pub use reply::{Answer, Reply};
 pub use seats::{Hall, Seat, Source};
 
 use crate::execution::{OpenError, TransactionError};
@@ -60,6 +60,9 @@ pub enum SubmitError {
         /// Its nonce.
         nonce: u32,
     },
+    /// Something of ours failed; whether the transaction was executed can be asked by its id later.
+    #[error("internal error")]
+    Internal,
     /// The service is stopping; whether the transaction was executed can be asked by its id later.
     #[error("the sequencer is stopping")]
     Stopping,
@@ -127,7 +130,7 @@ impl Checker {
                         let signed = Box::new(signed);
                         transactions.push(Pending { id, signed, verified, stream, reply, seat });
                     }
-                    Err(error) => reply.send(Err(SubmitError::Malformed(error))),
+                    Err(error) => reply.send(Answer::Refused(SubmitError::Malformed(error))),
                 }
             }
             // Empty chunks too: the writer waits for every number.
@@ -173,18 +176,22 @@ impl Admission {
         SubmitError::Overloaded { waiting: self.waiting(), max: BACKLOG_MAX }
     }
     /// One transaction, from bytes to acknowledgement; refused at once if no seat is free.
-    pub async fn submit(&self, source: &Arc<Source>, bytes: Vec<u8>) -> Answer {
+    pub async fn submit(
+        &self,
+        source: &Arc<Source>,
+        bytes: Vec<u8>,
+    ) -> Result<Answer, SubmitError> {
         check_size(&bytes)?;
         let seat = source.try_seat().ok_or_else(|| self.overloaded())?;
         let (reply, answer) = oneshot::channel();
         let (source, reply) = (Arc::clone(source), Reply::Once(reply));
         self.intake.push(Raw { source, bytes, stream: 0, reply, seat });
-        answer.await.map_err(|_| SubmitError::Stopping)?
+        answer.await.map_err(|_| SubmitError::Stopping)
     }
     /// One transaction of a stream, as soon as a seat is free. Its answer goes to `reply`.
     pub async fn feed(&self, source: &Arc<Source>, stream: u64, bytes: Vec<u8>, reply: Reply) {
         if let Err(error) = check_size(&bytes) {
-            reply.send(Err(error));
+            reply.send(Answer::Refused(error));
             return;
         }
         let seat = source.seat().await;

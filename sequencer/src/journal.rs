@@ -10,14 +10,13 @@ mod group;
 pub mod keys;
 mod record;
 
-pub use group::{Group, GroupSeal, Receipts};
+pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
 
 pub use record::{
     BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, PostRecord, ProofRecord,
     SettlementRecord, TransactionPlace,
 };
 
-use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex};
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::receipt::Receipt;
@@ -226,11 +225,16 @@ impl Journal {
         &self,
         group: &Group,
         ids: &[TransactionId],
+        receipts: Option<&Receipts>,
         last_receipt: Option<[u8; 32]>,
     ) -> Result<(), JournalError> {
         let mut write = WriteBatch::default();
         let (batch, sequence) = (group.batch, group.sequence);
-        write.put_cf(self.family(keys::GROUPS), keys::group(batch, sequence), group.encode());
+        let key = keys::group(batch, sequence);
+        write.put_cf(self.family(keys::GROUPS), key, group.encode());
+        if let Some(receipts) = receipts {
+            write.put_cf(self.family(keys::RECEIPTS), key, receipts.store(&group.seal));
+        }
         let family = self.family(keys::TRANSACTIONS);
         for (id, index) in ids.iter().zip(0..) {
             let place = TransactionPlace { batch, sequence, index };
@@ -282,22 +286,23 @@ impl Journal {
         let place = TransactionPlace::decode(&bytes);
         place.map(Some).map_err(|source| JournalError::Decode { family, source })
     }
-    /// An acknowledged transaction and its receipt.
-    pub fn receipt(
-        &self,
-        id: &TransactionId,
-        domain: Fr,
-    ) -> Result<Option<(SignedTransaction, Receipt)>, JournalError> {
+    /// The receipt of a transaction, if it was acknowledged. Reads no other transaction.
+    pub fn receipt(&self, id: &TransactionId) -> Result<Option<Receipt>, JournalError> {
         let Some(place) = self.transaction(id)? else { return Ok(None) };
-        let missing = || JournalError::Missing { family: keys::GROUPS, what: "a receipt's group" };
+        let family = keys::RECEIPTS;
+        let missing = || JournalError::Missing { family, what: "a group's receipts" };
+        let bytes = self.get(family, &keys::group(place.batch, place.sequence))?;
+        let stored = StoredReceipts::decode(place.batch, &bytes.ok_or_else(missing)?);
+        let stored = stored.map_err(|source| JournalError::Decode { family, source })?;
+        stored.get(*id, place.index).ok_or_else(missing).map(Some)
+    }
+    /// An acknowledged transaction.
+    pub fn signed(&self, id: &TransactionId) -> Result<Option<SignedTransaction>, JournalError> {
+        let Some(place) = self.transaction(id)? else { return Ok(None) };
+        let missing = || JournalError::Missing { family: keys::GROUPS, what: "a group" };
         let group = self.next_group(place.batch, place.sequence)?.ok_or_else(missing)?;
-        let receipts = group.receipts(domain).ok_or_else(missing)?;
-        let receipt = receipts.get(place.index).ok_or_else(missing)?;
         let signed = group.transactions().nth(place.index as usize).ok_or_else(missing)?;
-        if receipt.promise.id != *id {
-            return Err(missing());
-        }
-        Ok(Some((*signed, receipt)))
+        if signed.transaction.id() == *id { Ok(Some(*signed)) } else { Err(missing()) }
     }
     /// The last lease of a batch.
     pub fn lease(&self, number: u64) -> Result<Option<LeaseRecord>, JournalError> {

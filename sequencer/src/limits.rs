@@ -28,8 +28,14 @@ pub const BACKLOG_MAX: usize = 8 * 1024;
 pub const SEATS_OWN: usize = 8;
 /// Requests that one connection may have between arrival and answer at most.
 pub const SEATS_MAX: usize = 1024;
-/// Signatures checked together; more would cost less each and make the others wait longer.
-pub const CHUNK_MAX: usize = 256;
+/// Signatures checked together; more would cost a little less each and make the others wait longer.
+pub const CHUNK_MAX: usize = 64;
+/// A connection that had nothing waiting has so many checked before the others' turns.
+pub const FRESH_MAX: usize = 8;
+/// Signatures checked together if there are such connections, unless they alone fill more.
+pub const FRESH_CHUNK: usize = 16;
+/// Signatures checked together of connections that sent a wrong one not long ago.
+pub const SUSPECT_CHUNK_MAX: usize = 8;
 /// Public keys that each checking thread remembers unpacked (about 100 bytes each).
 pub const KEYS_REMEMBERED: usize = 1 << 16;
 /// Commands queued for the writer, chunks of checked transactions among them.

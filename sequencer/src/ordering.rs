@@ -289,13 +289,13 @@ impl Ordering {
                     return Ok(false);
                 }
                 Err(error) => {
-                    let known = match &error {
+                    let stale = match &error {
                         TransactionError::Rule(Rejection::WrongNonce { .. }) => true,
                         TransactionError::FeeTooLow { .. } => pending.verified.is_ok(),
                         _ => false,
                     };
-                    match known && self.group.again(&self.parts, &pending)? {
-                        true => self.group.answer_again(pending),
+                    match stale {
+                        true => self.group.refuse_stale(pending, error),
                         false => self.group.refuse(pending, error),
                     }
                     return Ok(false);

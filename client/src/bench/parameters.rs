@@ -42,9 +42,9 @@ pub struct IngestParameters {
 }
 
 impl IngestParameters {
-    /// Transfers of the three phases: maximum, paced, unary.
-    pub fn counts(&self) -> [u32; 3] {
-        [self.transfers, (self.transfers / 2).max(1), (self.transfers / 10).max(1)]
+    /// Transfers of the phases: maximum, paced, unary, calm, flooded.
+    pub fn counts(&self) -> [u32; 5] {
+        [1, 2, 10, 10, 10].map(|part| (self.transfers / part).max(1))
     }
     /// What each account gets: enough for all transfers, whoever sends them.
     pub fn funds(&self) -> u64 {

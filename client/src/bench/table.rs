@@ -8,8 +8,22 @@ fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 
-fn phases(report: &Report) -> [(&'static str, &Phase); 3] {
-    [("maximum", &report.max), ("paced", &report.paced), ("unary", &report.unary)]
+fn phases(report: &Report) -> [(&'static str, &Phase); 5] {
+    [
+        ("maximum", &report.max),
+        ("paced", &report.paced),
+        ("unary", &report.unary),
+        ("calm", &report.calm),
+        ("flooded", &report.flooded),
+    ]
+}
+
+/// Of the flooded phase against the calm one: acknowledged a second, and the 99th percentile.
+fn under_flood(report: &Report) -> (f64, f64) {
+    let (calm, flooded) = (&report.calm, &report.flooded);
+    let goodput = flooded.per_second() / calm.per_second().max(f64::MIN_POSITIVE);
+    let [before, beside] = [calm, flooded].map(|phase| phase.latencies.ms(990));
+    (goodput, beside / before.max(f64::MIN_POSITIVE))
 }
 
 fn ratio(report: &Report) -> f64 {
@@ -75,6 +89,13 @@ pub fn json(report: &Report) -> Value {
         "max": phase_json(&report.max),
         "paced": phase_json(&report.paced),
         "unary": phase_json(&report.unary),
+        "calm": phase_json(&report.calm),
+        "flooded": phase_json(&report.flooded),
+        "flood": {
+            "answered_per_second": round(report.flood_per_second),
+            "goodput_ratio": round(under_flood(report).0),
+            "latency_p99_ratio": round(under_flood(report).1),
+        },
     })
 }
 
@@ -123,6 +144,12 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
             "  {name:<8}{count:>9}{rate:>9.0}{p50:>9.1}{p99:>9.1}{p999:>9.1}{max:>9.1}{writes:>8}{seals:>7}{seal_ms:>9.1}{over:>7}"
         )?;
     }
+    let (goodput, p99) = under_flood(report);
+    writeln!(
+        out,
+        "Beside a flood with {:.0} answers a second: goodput {goodput:.2}, p99 {p99:.2} of calm",
+        report.flood_per_second
+    )?;
     writeln!(out, "\nProcessor time, microseconds a transfer")?;
     for (name, phase) in phases(report) {
         write!(out, "  {name:<8}")?;

@@ -32,9 +32,10 @@ impl BenchCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Starts a main chain and a real kerros-sequencer process, opens and funds the accounts, signs all transfers
-beforehand, measures raw signature verification, and then sends three loads: as fast as answers allow
-(--transfers), half as many by a fixed schedule at --load percent of that rate, with latency from the scheduled
-time, and a tenth as many by single calls. Every acknowledgement is on the sequencer's disk. In the end
+beforehand, measures raw signature verification, and then sends: as fast as answers allow (--transfers); half
+as many by a fixed schedule at --load percent of that rate, with latency from the scheduled time; a tenth as
+many by single calls; and by a few honest clients at a tenth of the rate, alone and then beside a flood of
+repeated transactions and wrong signatures that sends all it can. Every acknowledgement is on the sequencer's disk. In the end
 accounts are compared with what was acknowledged: exit code 7 if anything was lost.
 
 No proof is made: sequencers do not prove, they execute, commit, seal and write, and that is what is

@@ -1,11 +1,14 @@
 //! Transactions that wait for their signature check: one queue per connection, served in turns.
 //!
-//! A connection's transactions keep their order. Connections that sent a wrong signature are put
+//! A connection's transactions keep their order. One that had nothing waiting comes first, with its
+//! first few transactions and in a small chunk, so that a flood delays the others by one chunk only
+//! (the idea of FQ-CoDel, RFC 8290). Connections that sent a wrong signature are put
 //! into chunks of their own: a wrong signature makes its whole chunk dearer. What waits is bounded by
 //! the seats that requests hold.
 
 use super::reply::Reply;
 use super::seats::{Seat, Source};
+use crate::limits::{FRESH_CHUNK, FRESH_MAX, SUSPECT_CHUNK_MAX};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +29,9 @@ pub struct Raw {
 #[derive(Default)]
 struct Inner {
     lanes: HashMap<u64, VecDeque<Raw>>,
+    /// Had nothing waiting when their first transaction came.
+    fresh: VecDeque<u64>,
+    /// The others that have something waiting.
     turns: VecDeque<u64>,
     chunks: u64,
     closed: bool,
@@ -46,6 +52,63 @@ pub struct Chunk {
     pub items: Vec<Raw>,
 }
 
+impl Inner {
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.turns.is_empty()
+    }
+    fn is_suspect(&self, id: u64) -> bool {
+        let first = self.lanes.get(&id).and_then(VecDeque::front);
+        first.is_some_and(|raw| raw.source.is_suspect())
+    }
+    /// Takes up to `count` of a lane; whether it has more.
+    fn take_from(&mut self, id: u64, count: usize, items: &mut Vec<Raw>) -> bool {
+        let Some(lane) = self.lanes.get_mut(&id) else { return false };
+        items.extend(lane.drain(..count.min(lane.len())));
+        let more = !lane.is_empty();
+        if !more {
+            self.lanes.remove(&id);
+        }
+        more
+    }
+    fn take(&mut self, max: usize) -> Vec<Raw> {
+        let (mut items, mut max) = (Vec::new(), max);
+        let first = self.fresh.front().or(self.turns.front());
+        let suspect = first.is_some_and(|id| self.is_suspect(*id));
+        if suspect {
+            max = max.min(SUSPECT_CHUNK_MAX);
+        }
+        // Those of the other kind come first in the next chunk.
+        let mut passed = VecDeque::new();
+        while items.len() < max
+            && let Some(id) = self.fresh.pop_front()
+        {
+            if self.is_suspect(id) != suspect {
+                passed.push_back(id);
+            } else if self.take_from(id, FRESH_MAX.min(max - items.len()), &mut items) {
+                self.turns.push_back(id);
+            }
+        }
+        passed.append(&mut self.fresh);
+        self.fresh = passed;
+        if !items.is_empty() {
+            max = max.min(FRESH_CHUNK);
+        }
+        let mut passed = VecDeque::new();
+        while items.len() < max
+            && let Some(id) = self.turns.pop_front()
+        {
+            if self.is_suspect(id) != suspect {
+                passed.push_back(id);
+            } else if self.take_from(id, 1, &mut items) {
+                self.turns.push_back(id);
+            }
+        }
+        passed.append(&mut self.turns);
+        self.turns = passed;
+        items
+    }
+}
+
 impl Intake {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,7 +123,7 @@ impl Intake {
         let lane = inner.lanes.entry(id).or_default();
         lane.push_back(raw);
         if lane.len() == 1 {
-            inner.turns.push_back(id);
+            inner.fresh.push_back(id);
         }
         drop(inner);
         self.changed.notify_one();
@@ -68,40 +131,16 @@ impl Intake {
     /// Takes at most `max`, one of each connection in turn; waits for the first. None at the end.
     pub fn take(&self, max: usize) -> Option<Chunk> {
         let mut inner = self.lock();
-        while inner.turns.is_empty() {
+        while inner.is_empty() {
             if inner.closed {
                 return None;
             }
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut items = Vec::new();
-        let mut suspect = None;
-        let mut passed = Vec::new();
-        while let Some(id) = inner.turns.pop_front() {
-            let Some(lane) = inner.lanes.get_mut(&id) else { continue };
-            let Some(first) = lane.front() else { continue };
-            let is_suspect = first.source.is_suspect();
-            if *suspect.get_or_insert(is_suspect) != is_suspect {
-                passed.push(id);
-                continue;
-            }
-            items.extend(lane.pop_front());
-            if lane.is_empty() {
-                inner.lanes.remove(&id);
-            } else {
-                inner.turns.push_back(id);
-            }
-            if items.len() == max {
-                break;
-            }
-        }
-        // Those of the other kind come first in the next chunk.
-        for id in passed.into_iter().rev() {
-            inner.turns.push_front(id);
-        }
+        let items = inner.take(max);
         let number = inner.chunks;
         inner.chunks += 1;
-        let more = !inner.turns.is_empty();
+        let more = !inner.is_empty();
         drop(inner);
         if more {
             self.changed.notify_one();
@@ -113,6 +152,7 @@ impl Intake {
         let mut inner = self.lock();
         inner.closed = true;
         inner.lanes.clear();
+        inner.fresh.clear();
         inner.turns.clear();
         drop(inner);
         self.changed.notify_all();
@@ -138,13 +178,30 @@ mod tests {
     #[test]
     fn connections_take_turns_and_keep_their_own_order() {
         let (hall, intake) = (Hall::default(), Intake::default());
-        let [flood, honest] = [hall.source(), hall.source()];
+        let [flood, other] = [hall.source(), hall.source()];
         (0..100).for_each(|n| intake.push(raw(&flood, n)));
-        (200..203).for_each(|n| intake.push(raw(&honest, n)));
-        let first = intake.take(8).expect("open");
-        assert_eq!(bytes(&first), [0, 200, 1, 201, 2, 202, 3, 4]);
-        assert_eq!(bytes(&intake.take(2).expect("open")), [5, 6]);
-        assert_eq!((first.number, intake.take(1).expect("open").number), (0, 2));
+        let few = u8::try_from(FRESH_MAX).expect("few");
+        assert_eq!(bytes(&intake.take(FRESH_MAX).expect("open")), (0..few).collect::<Vec<_>>());
+        (200..240).for_each(|n| intake.push(raw(&other, n)));
+        // One that had nothing waiting comes first, then in turn.
+        let first = bytes(&intake.take(FRESH_MAX + 4).expect("open"));
+        let expected: Vec<u8> =
+            (200..200 + few).chain([few, 200 + few, few + 1, 201 + few]).collect();
+        assert_eq!(first, expected);
+        assert_eq!(bytes(&intake.take(2).expect("open")), [few + 2, 202 + few]);
+        assert_eq!(intake.take(1).expect("open").number, 3);
+    }
+
+    #[test]
+    fn a_single_transaction_beside_a_flood_is_in_the_next_chunk_and_that_is_small() {
+        let (hall, intake) = (Hall::default(), Intake::default());
+        let [flood, honest] = [hall.source(), hall.source()];
+        (0..200).for_each(|n| intake.push(raw(&flood, n)));
+        assert_eq!(intake.take(64).expect("open").items.len(), FRESH_CHUNK);
+        assert_eq!(intake.take(64).expect("open").items.len(), 64);
+        intake.push(raw(&honest, 250));
+        let chunk = intake.take(64).expect("open");
+        assert_eq!((chunk.items[0].bytes[0], chunk.items.len()), (250, FRESH_CHUNK));
     }
 
     #[test]

@@ -1,39 +1,54 @@
 //! Who waits for an acknowledgement, and what they get.
 
 use super::SubmitError;
-use crate::journal::Receipts;
+use crate::execution::TransactionError;
+use crate::journal::{Journal, Receipts};
 use kerros_protocol::receipt::Receipt;
+use kerros_protocol::transaction::TransactionId;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// A receipt, made when it is sent: groups share their tree.
+/// What a submitter is told, before it is put into words: whoever reads it does that work, not the
+/// writer.
 #[derive(Debug, Clone)]
-pub enum Acknowledged {
-    /// One of a group just written.
-    InGroup {
-        /// The group.
+pub enum Answer {
+    /// Executed and on disk.
+    Acknowledged {
+        /// Of its group, shared.
         receipts: Arc<Receipts>,
-        /// Its place.
+        /// Its place in the group.
         index: u32,
     },
-    /// An earlier one, read again.
-    Known(Box<Receipt>),
+    /// Refused, unless this very transaction was acknowledged before: then its receipt again.
+    Stale {
+        /// The transaction.
+        id: TransactionId,
+        /// Why another one would be refused.
+        error: TransactionError,
+    },
+    /// Refused.
+    Refused(SubmitError),
 }
 
-impl Acknowledged {
-    /// The receipt.
-    pub fn receipt(&self) -> Receipt {
+impl Answer {
+    /// The receipt or the refusal.
+    pub fn resolve(self, journal: &Journal) -> Result<Receipt, SubmitError> {
         match self {
-            Self::InGroup { receipts, index } => {
-                receipts.get(*index).expect("an index of the group")
+            Self::Acknowledged { receipts, index } => {
+                Ok(receipts.get(index).expect("an index of the group"))
             }
-            Self::Known(receipt) => (**receipt).clone(),
+            Self::Stale { id, error } => match journal.receipt(&id) {
+                Ok(Some(receipt)) => Ok(receipt),
+                Ok(None) => Err(error.into()),
+                Err(error) => {
+                    tracing::error!(%error, "a receipt cannot be read");
+                    Err(SubmitError::Internal)
+                }
+            },
+            Self::Refused(error) => Err(error),
         }
     }
 }
-
-/// What a submitter is told.
-pub type Answer = Result<Acknowledged, SubmitError>;
 
 /// Who waits.
 #[derive(Debug)]

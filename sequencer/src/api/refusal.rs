@@ -141,6 +141,9 @@ impl From<SubmitError> for Refusal {
                 let refusal = Self::new(Code::FailedPrecondition, "NONCE_TAKEN", &error);
                 refusal.with("index", index).with("nonce", nonce)
             }
+            SubmitError::Internal => {
+                Self::new(Code::Internal, "INTERNAL", "internal error").transient()
+            }
             SubmitError::Stopping => stopping(),
         }
     }

@@ -166,7 +166,8 @@ impl SequencerService for SequencerApi {
         let source = source(&request);
         let bytes = request.into_inner().transaction;
         let answer = self.admission.submit(&source, bytes).await.map_err(Refusal::from)?;
-        let receipt = Some(convert::receipt(answer.receipt()));
+        let receipt = answer.resolve(&self.journal).map_err(Refusal::from)?;
+        let receipt = Some(convert::receipt(receipt));
         Ok(Response::new(SubmitTransactionResponse { receipt }))
     }
 
@@ -230,8 +231,8 @@ impl SequencerService for SequencerApi {
         let id = TransactionId(convert::bytes("transaction_id", &id)?);
         let missing =
             || Refusal::new(Code::NotFound, "TRANSACTION_NOT_FOUND", "no such transaction");
-        let found = self.journal.receipt(&id, self.deployment.domain);
-        let (signed, receipt) = found.map_err(Refusal::internal)?.ok_or_else(missing)?;
+        let receipt = self.journal.receipt(&id).map_err(Refusal::internal)?.ok_or_else(missing)?;
+        let signed = self.journal.signed(&id).map_err(Refusal::internal)?.ok_or_else(missing)?;
         let batch = self.lifecycle.record(receipt.promise.batch).map_err(Refusal::internal)?;
         Ok(Response::new(GetTransactionResponse {
             receipt: Some(convert::receipt(receipt)),

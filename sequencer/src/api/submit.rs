@@ -5,6 +5,7 @@ use super::convert;
 use super::refusal::Refusal;
 use super::sequencer::SequencerApi;
 use crate::admission::{Answer, Reply, Source, SubmitError};
+use crate::journal::Journal;
 use kerros_protocol::proto::submit_transactions_response::Result as Outcome;
 use kerros_protocol::proto::{SubmitTransactionsRequest, SubmitTransactionsResponse};
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub struct Answers {
     /// Came before their turn; never more than the connection has seats.
     early: BTreeMap<u64, Answer>,
     next: u64,
+    journal: Arc<Journal>,
     broken: Broken,
     feeder: AbortHandle,
     _seat: OwnedSemaphorePermit,
@@ -44,7 +46,7 @@ pub fn stream(
     let number = STREAMS.fetch_add(1, Ordering::Relaxed);
     let (send, answers) = mpsc::unbounded_channel();
     let broken = Broken::default();
-    let told = Arc::clone(&broken);
+    let (told, journal) = (Arc::clone(&broken), Arc::clone(&api.journal));
     let feeder = tokio::spawn(async move {
         let mut sequence = 0;
         while let Some(request) = requests.next().await {
@@ -58,21 +60,21 @@ pub fn stream(
             let reply = Reply::Stream { sequence, answers: send.clone() };
             match api.check_unsettled() {
                 Ok(()) => api.admission.feed(&source, number, bytes, reply).await,
-                Err(error) => reply.send(Err(error)),
+                Err(error) => reply.send(Answer::Refused(error)),
             }
             sequence += 1;
         }
     });
     let feeder = feeder.abort_handle();
-    Answers { answers, early: BTreeMap::new(), next: 0, broken, feeder, _seat: seat }
+    Answers { answers, early: BTreeMap::new(), next: 0, journal, broken, feeder, _seat: seat }
 }
 
 impl Answers {
     fn say(&mut self, answer: Answer) -> SubmitTransactionsResponse {
         let sequence = self.next;
         self.next += 1;
-        let result = match answer {
-            Ok(acknowledged) => Outcome::Receipt(convert::receipt(acknowledged.receipt())),
+        let result = match answer.resolve(&self.journal) {
+            Ok(receipt) => Outcome::Receipt(convert::receipt(receipt)),
             Err(error) => Outcome::Rejection(Refusal::from(error).detail()),
         };
         SubmitTransactionsResponse { sequence, result: Some(result) }
@@ -93,7 +95,7 @@ impl Stream for Answers {
                 }
                 // One before these was dropped unanswered: the service is stopping.
                 Poll::Ready(None) if !self.early.is_empty() => {
-                    return Poll::Ready(Some(Ok(self.say(Err(SubmitError::Stopping)))));
+                    return Poll::Ready(Some(Ok(self.say(Answer::Refused(SubmitError::Stopping)))));
                 }
                 Poll::Ready(None) => {
                     let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -4,7 +4,7 @@ use super::Operation;
 use ark_bn254::Fr;
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::receipt::{Promise, Receipt, Tree, signed_digest};
-use kerros_protocol::transaction::SignedTransaction;
+use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 
 /// What all receipts of a group share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,15 @@ impl Receipts {
         let (path, signature) = (self.tree.path(place), self.signature);
         Some(Receipt { promise, index, count, path, signature })
     }
+    /// What [`StoredReceipts::decode`] reads.
+    pub fn store(&self, seal: &GroupSeal) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128 + 64 * self.promises.len());
+        seal.write(&mut out);
+        let count = u32::try_from(self.promises.len()).expect("groups are bounded");
+        out.extend_from_slice(&count.to_be_bytes());
+        self.tree.hashes().for_each(|hash| out.extend_from_slice(hash));
+        out
+    }
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = Receipt> + '_ {
         (0..).map_while(|index| self.get(index))
@@ -56,6 +65,62 @@ impl Receipts {
     /// The last promise's hash.
     pub fn last(&self, domain: Fr) -> Option<[u8; 32]> {
         self.promises.last().map(|promise| promise.hash(domain))
+    }
+}
+
+/// The receipts of a group without its transactions.
+pub struct StoredReceipts {
+    batch: u64,
+    seal: GroupSeal,
+    count: u32,
+    tree: Tree,
+}
+
+impl StoredReceipts {
+    /// first order 2 ‖ previous 32 ‖ deadline 8 ‖ signature 65 ‖ count 4 ‖ hashes of the tree.
+    pub fn decode(batch: u64, bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(bytes);
+        let (seal, count) = (GroupSeal::take(&mut r)?, r.take_u32("count")?);
+        let mut hashes = Vec::with_capacity(r.remaining() / 32);
+        while r.remaining() > 0 {
+            hashes.push(r.take_array("hash")?);
+        }
+        let wrong = DecodeError::UnknownFormat { what: "tree of receipts" };
+        let tree = Tree::restore(count, &hashes).ok_or(wrong)?;
+        Ok(Self { batch, seal, count, tree })
+    }
+    /// The receipt of transaction `id`, which is number `index`.
+    pub fn get(&self, id: TransactionId, index: u32) -> Option<Receipt> {
+        if index >= self.count {
+            return None;
+        }
+        let place = index as usize;
+        let previous = match place.checked_sub(1) {
+            None => self.seal.previous,
+            Some(before) => *self.tree.hashes().nth(before)?,
+        };
+        let order = self.seal.first_order + u16::try_from(index).ok()?;
+        let (batch, deadline_ms) = (self.batch, self.seal.deadline_ms);
+        let promise = Promise { id, batch, order, previous, deadline_ms };
+        let (count, path, signature) = (self.count, self.tree.path(place), self.seal.signature);
+        Some(Receipt { promise, index, count, path, signature })
+    }
+}
+
+impl GroupSeal {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.first_order.to_be_bytes());
+        out.extend_from_slice(&self.previous);
+        out.extend_from_slice(&self.deadline_ms.to_be_bytes());
+        out.extend_from_slice(&self.signature);
+    }
+    fn take(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            first_order: r.take_u16("first order")?,
+            previous: r.take_array("previous receipt")?,
+            deadline_ms: r.take_u64("deadline")?,
+            signature: r.take_array("signature")?,
+        })
     }
 }
 
@@ -102,10 +167,7 @@ impl Group {
     /// first order 2 ‖ previous 32 ‖ deadline 8 ‖ signature 65 ‖ (length 2 ‖ operation)….
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(107 + 180 * self.operations.len());
-        out.extend_from_slice(&self.seal.first_order.to_be_bytes());
-        out.extend_from_slice(&self.seal.previous);
-        out.extend_from_slice(&self.seal.deadline_ms.to_be_bytes());
-        out.extend_from_slice(&self.seal.signature);
+        self.seal.write(&mut out);
         for operation in &self.operations {
             let at = out.len();
             out.extend_from_slice(&[0; 2]);
@@ -118,12 +180,7 @@ impl Group {
     /// Reads [`Group::encode`] under its key.
     pub fn decode(batch: u64, sequence: u32, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
-        let seal = GroupSeal {
-            first_order: r.take_u16("first order")?,
-            previous: r.take_array("previous receipt")?,
-            deadline_ms: r.take_u64("deadline")?,
-            signature: r.take_array("signature")?,
-        };
+        let seal = GroupSeal::take(&mut r)?;
         let mut operations = Vec::new();
         while r.remaining() > 0 {
             let len = r.take_u16("length")?;

@@ -16,6 +16,8 @@ pub const ACCOUNTS: &str = "accounts";
 pub const SEALED: &str = "sealed";
 /// batch number 8 → a batch's record (state, proof, settlement).
 pub const RECORDS: &str = "records";
+/// as in [`GROUPS`] → the tree of the group's receipts, so that one is read without the others.
+pub const RECEIPTS: &str = "receipts";
 /// transaction id 32 → its place in the log.
 pub const TRANSACTIONS: &str = "transactions";
 /// batch number 8 → the last lease.
@@ -24,8 +26,8 @@ pub const LEASES: &str = "leases";
 pub const POSTS: &str = "posts";
 
 /// All column families.
-pub const FAMILIES: [&str; 8] =
-    [META, GROUPS, ACCOUNTS, SEALED, RECORDS, TRANSACTIONS, LEASES, POSTS];
+pub const FAMILIES: [&str; 9] =
+    [META, GROUPS, RECEIPTS, ACCOUNTS, SEALED, RECORDS, TRANSACTIONS, LEASES, POSTS];
 
 /// In [`META`]: what this database belongs to.
 pub const DEPLOYMENT: &[u8] = b"deployment";

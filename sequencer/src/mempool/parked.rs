@@ -1,7 +1,7 @@
 //! Transactions whose turn by nonce has not come.
 
 use super::Pending;
-use crate::admission::SubmitError;
+use crate::admission::{Answer, SubmitError};
 use crate::execution::TransactionError;
 use crate::limits::{PARKED_MAX, PARKED_MS_MAX, PARKED_PER_ACCOUNT_MAX};
 use kerros_protocol::account::AccountIndex;
@@ -42,14 +42,15 @@ impl Parked {
             // The same one again is answered with the first: both wait for the same receipt.
             let same = other.pending.id == pending.id;
             let error = SubmitError::NonceTaken { index, nonce };
-            pending.reply.send(Err(if same { too_early(nonce, need) } else { error }));
+            let error = if same { too_early(nonce, need) } else { error };
+            pending.reply.send(Answer::Refused(error));
             return;
         }
         if nonce - need > PARKED_PER_ACCOUNT_MAX || self.count >= PARKED_MAX {
             if account.is_empty() {
                 self.accounts.remove(&index);
             }
-            pending.reply.send(Err(too_early(nonce, need)));
+            pending.reply.send(Answer::Refused(too_early(nonce, need)));
             return;
         }
         account.insert(nonce, Waiting { pending, since_ms: now, need });
@@ -84,7 +85,7 @@ impl Parked {
             if waiting.is_some_and(|waiting| waiting.since_ms == since)
                 && let Some(Waiting { pending, need, .. }) = self.remove(index, nonce)
             {
-                pending.reply.send(Err(too_early(nonce, need)));
+                pending.reply.send(Answer::Refused(too_early(nonce, need)));
             }
         }
     }
@@ -94,14 +95,16 @@ impl Parked {
 mod tests {
     use super::super::tests::{asked, pending};
     use super::*;
-    use crate::admission::Answer;
     use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
     fn at(index: u32) -> AccountIndex {
         AccountIndex::new(index).expect("in range")
     }
     fn refusal(answer: &mut Receiver<Answer>) -> SubmitError {
-        answer.try_recv().expect("answered").expect_err("refused")
+        match answer.try_recv().expect("answered") {
+            Answer::Refused(error) => error,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What was executed and is not on disk yet, and the answers that wait for it.
 
 use super::Parts;
-use crate::admission::{Acknowledged, Reply, Seat, SubmitError};
+use crate::admission::{Answer, Reply, Seat};
 use crate::execution::{Execution, TransactionError};
 use crate::journal::{Group, GroupSeal, JournalError, Operation};
 use crate::mempool::Pending;
@@ -9,7 +9,6 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use ark_bn254::Fr;
 use kerros_protocol::transaction::TransactionId;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
@@ -38,9 +37,7 @@ impl ReceiptSigner {
 enum Outcome {
     /// Transaction number so many of this group.
     New(u32),
-    /// Acknowledged in an earlier group.
-    Known(Acknowledged),
-    Refused(SubmitError),
+    Other(Answer),
 }
 
 type Then = Box<dyn FnOnce() + Send>;
@@ -50,12 +47,9 @@ pub struct GroupWriter {
     /// Executed and not on disk.
     pub operations: Vec<Operation>,
     ids: Vec<TransactionId>,
-    /// For transactions sent twice: filled only when one is looked up.
-    places: HashMap<TransactionId, u32>,
     first_order: u16,
     replies: Vec<(Reply, Seat, Outcome)>,
     then: Vec<Then>,
-    known: Option<Outcome>,
     last_receipt: [u8; 32],
 }
 
@@ -65,11 +59,9 @@ impl GroupWriter {
         Self {
             operations: Vec::new(),
             ids: Vec::new(),
-            places: HashMap::new(),
             first_order: 0,
             replies: Vec::new(),
             then: Vec::new(),
-            known: None,
             last_receipt,
         }
     }
@@ -88,28 +80,13 @@ impl GroupWriter {
     }
     /// A transaction was refused. Refusals rest on what is executed: they wait for the disk too.
     pub fn refuse(&mut self, pending: Pending, error: TransactionError) {
-        let outcome = Outcome::Refused(SubmitError::Refused(error));
+        let outcome = Outcome::Other(Answer::Refused(error.into()));
         self.replies.push((pending.reply, pending.seat, outcome));
     }
-    /// Whether this very transaction was acknowledged before; if so, the next call has to be
-    /// [`GroupWriter::answer_again`].
-    pub fn again(&mut self, parts: &Parts, pending: &Pending) -> Result<bool, JournalError> {
-        for index in self.places.len()..self.ids.len() {
-            let number = u32::try_from(index).expect("groups are bounded");
-            self.places.insert(self.ids[index], number);
-        }
-        self.known = match self.places.get(&pending.id) {
-            Some(index) => Some(Outcome::New(*index)),
-            None => {
-                let found = parts.journal.receipt(&pending.id, parts.signer.domain)?;
-                found.map(|(_, receipt)| Outcome::Known(Acknowledged::Known(Box::new(receipt))))
-            }
-        };
-        Ok(self.known.is_some())
-    }
-    /// Answers with the receipt that was found.
-    pub fn answer_again(&mut self, pending: Pending) {
-        let outcome = self.known.take().expect("`again` found it");
+    /// The same for one that may have been acknowledged before, in this group or an earlier one:
+    /// when it is answered, that one is on disk.
+    pub fn refuse_stale(&mut self, pending: Pending, error: TransactionError) {
+        let outcome = Outcome::Other(Answer::Stale { id: pending.id, error });
         self.replies.push((pending.reply, pending.seat, outcome));
     }
 
@@ -136,22 +113,20 @@ impl GroupWriter {
             let domain = parts.signer.domain;
             let signed = group.sign(domain, |digest| parts.signer.sign(digest));
             let last = signed.as_ref().and_then(|receipts| receipts.last(domain));
-            parts.journal.append(&group, &self.ids, last)?;
+            parts.journal.append(&group, &self.ids, signed.as_ref(), last)?;
             self.last_receipt = last.unwrap_or(self.last_receipt);
             receipts = signed.map(Arc::new);
             crate::metrics::group_written(self.ids.len(), started.elapsed());
             parts.written.send_modify(|groups| *groups += 1);
         }
         self.ids.clear();
-        self.places.clear();
         for (reply, seat, outcome) in self.replies.drain(..) {
             reply.send(match outcome {
                 Outcome::New(index) => {
                     let receipts = receipts.clone().expect("the group has this transaction");
-                    Ok(Acknowledged::InGroup { receipts, index })
+                    Answer::Acknowledged { receipts, index }
                 }
-                Outcome::Known(known) => Ok(known),
-                Outcome::Refused(error) => Err(error),
+                Outcome::Other(answer) => answer,
             });
             drop(seat);
         }

@@ -7,6 +7,7 @@ mod durability;
 mod hostile;
 mod kill;
 mod proving;
+mod receipts;
 mod rejections;
 mod rig;
 mod sealing;
