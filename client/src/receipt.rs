@@ -146,4 +146,37 @@ mod tests {
         assert_eq!(check.contradict(&first, &next), Ok(false));
         assert_eq!(check.contradict(&first, &first), Ok(false));
     }
+
+    // BREAKER: fails. Neighbouring places whose link does not hold are a fork, shown by two receipts.
+    #[test]
+    fn breaker_a_broken_link_between_neighbouring_places_convicts() {
+        let key = PrivateKeySigner::random();
+        let check = ReceiptCheck { domain: Fr::from(7u64), signer: key.address() };
+        let first = signed(&key, |_| ());
+        // Place 1 of the same batch does not follow the receipt of place 0.
+        let next = signed(&key, |p| (p.order, p.id.0[0], p.previous) = (1, 9, [3; 32]));
+        assert_eq!(check.contradict(&first, &next), Ok(true));
+        // Follows `first`, but at a place that is not the next one.
+        let link = first.promise.hash(check.domain);
+        let jump = signed(&key, |p| (p.order, p.id.0[0], p.previous) = (7, 9, link));
+        assert_eq!(check.contradict(&first, &jump), Ok(true));
+        // Honest neighbours.
+        let good = signed(&key, |p| (p.order, p.id.0[0], p.previous) = (1, 9, link));
+        assert_eq!(check.contradict(&first, &good), Ok(false));
+        let later = signed(&key, |p| (p.batch, p.order, p.id.0[0], p.previous) = (3, 0, 9, link));
+        assert_eq!(check.contradict(&first, &later), Ok(false));
+    }
+
+    // BREAKER: fails. v is 27 or 28 by the format; ecrecover takes nothing else.
+    #[test]
+    fn breaker_other_forms_of_v_are_refused() {
+        let key = PrivateKeySigner::random();
+        let check = ReceiptCheck { domain: Fr::from(7u64), signer: key.address() };
+        let good = signed(&key, |_| ());
+        for add in [-27i16, 8, 10] {
+            let mut twin = good.clone();
+            twin.signature[64] = u8::try_from(i16::from(twin.signature[64]) + add).expect("a byte");
+            assert_eq!(check.check(&twin), Err(ReceiptFault::NoSignature), "v {}", twin.signature[64]);
+        }
+    }
 }

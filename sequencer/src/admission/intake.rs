@@ -232,4 +232,27 @@ mod tests {
         intake.push(raw(&source, 1));
         assert_eq!(hall.taken(), 0);
     }
+
+    // BREAKER: fails. Lanes that empty and come again are fresh every time.
+    #[test]
+    fn breaker_sparse_connections_do_not_starve_a_backlog() {
+        let (hall, intake) = (Hall::default(), Intake::default());
+        let honest = hall.source();
+        (0..200).for_each(|n| intake.push(raw(&honest, n)));
+        let _ = intake.take(64);
+        let sparse: Vec<_> = (0..8).map(|_| hall.source()).collect();
+        let feed = |source: &Arc<Source>, count| (0..count).for_each(|_| intake.push(raw(source, 255)));
+        sparse.iter().for_each(|source| feed(source, 8));
+        let mut served = 0;
+        for _ in 0..100 {
+            let chunk = intake.take(64).expect("open");
+            served += chunk.items.iter().filter(|raw| raw.source.id == honest.id).count();
+            let ids: Vec<u64> = chunk.items.iter().map(|raw| raw.source.id).collect();
+            drop(chunk);
+            for source in &sparse {
+                feed(source, ids.iter().filter(|id| **id == source.id).count());
+            }
+        }
+        assert!(served > 0, "100 chunks without the backlog");
+    }
 }

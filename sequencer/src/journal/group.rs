@@ -189,3 +189,18 @@ impl Group {
         Ok(Self { batch, sequence, operations, seal })
     }
 }
+
+#[cfg(test)]
+mod breaker {
+    use super::*;
+    use crate::mempool::tests::pending;
+
+    // BREAKER: panics (overflow-checks). Order 65,535 exists in shapes with T + E = 2^16.
+    #[test]
+    fn breaker_the_last_place_of_the_greatest_batch_has_a_receipt() {
+        let seal = GroupSeal { first_order: u16::MAX, previous: [0; 32], deadline_ms: 1, signature: [0; 65] };
+        let operations = vec![Operation::Signed(pending(0, 0, 0).signed)];
+        let group = Group { batch: 1, sequence: 65_535, operations, seal };
+        assert!(group.receipts(Fr::from(1u64)).is_some());
+    }
+}
