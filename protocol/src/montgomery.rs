@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn breaker_extreme_limbs() {
+    fn extreme_limbs() {
         use ark_ff::BigInteger;
         use rand::Rng;
         let m = MODULUS;
@@ -226,21 +226,51 @@ mod tests {
         let limbs = |rng: &mut rand::rngs::ThreadRng| -> Fr {
             loop {
                 let pick = |rng: &mut rand::rngs::ThreadRng, top: u64| match rng.gen_range(0..7) {
-                    0 => 0, 1 => 1, 2 => top, 3 => top.wrapping_sub(1), 4 => 1 << 63, 5 => u64::MAX, _ => rng.r#gen(),
+                    0 => 0,
+                    1 => 1,
+                    2 => top,
+                    3 => top.wrapping_sub(1),
+                    4 => 1 << 63,
+                    5 => u64::MAX,
+                    _ => rng.r#gen(),
                 };
-                let v = BigInteger256::new([pick(rng, m[0]), pick(rng, m[1]), pick(rng, m[2]), match rng.gen_range(0..4) { 0 => m[3], 1 => m[3] - 1, 2 => 0, _ => rng.gen_range(0..=m[3]) }]);
-                if v < Fr::MODULUS { return Fr::new_unchecked(v); }
+                let v = BigInteger256::new([
+                    pick(rng, m[0]),
+                    pick(rng, m[1]),
+                    pick(rng, m[2]),
+                    match rng.gen_range(0..4) {
+                        0 => m[3],
+                        1 => m[3] - 1,
+                        2 => 0,
+                        _ => rng.gen_range(0..=m[3]),
+                    },
+                ]);
+                if v < Fr::MODULUS {
+                    return Fr::new_unchecked(v);
+                }
             }
         };
         // Unreduced operands up to 2r − 1 for the inner functions.
-        let wide_of = |x: Fr, add: bool| { let mut v = x.0; if add { v.add_with_carry(&Fr::MODULUS); } v.0 };
+        let wide_of = |x: Fr, add: bool| {
+            let mut v = x.0;
+            if add {
+                v.add_with_carry(&Fr::MODULUS);
+            }
+            v.0
+        };
         for i in 0..300_000u32 {
             let (x, y) = (limbs(&mut rng), limbs(&mut rng));
             assert_eq!(fifth_power(x).0, (x.square().square() * x).0);
             assert_eq!(squared(x, 3).0, x.square().square().square().0);
             let (a, b) = (wide_of(x, i & 1 == 1), wide_of(y, i & 2 == 2));
-            assert_eq!(Fr::new_unchecked(BigInteger256::new(subtract_modulus(product(&a, &b)))).0, (x * y).0);
-            assert_eq!(Fr::new_unchecked(BigInteger256::new(subtract_modulus(square(&a)))).0, x.square().0);
+            assert_eq!(
+                Fr::new_unchecked(BigInteger256::new(subtract_modulus(product(&a, &b)))).0,
+                (x * y).0
+            );
+            assert_eq!(
+                Fr::new_unchecked(BigInteger256::new(subtract_modulus(square(&a)))).0,
+                x.square().0
+            );
             if i % 16 == 0 {
                 check([(); 17].map(|()| limbs(&mut rng)), [(); 17].map(|()| limbs(&mut rng)));
                 check([(); 16].map(|()| limbs(&mut rng)), [(); 16].map(|()| limbs(&mut rng)));

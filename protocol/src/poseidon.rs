@@ -248,14 +248,20 @@ mod tests {
     }
 
     #[test]
-    fn breaker_extreme_words_at_every_width() {
+    fn extreme_words_at_every_width() {
         use ark_ff::BigInteger256;
         let raw = |l: [u64; 4]| Fr::new_unchecked(BigInteger256::new(l));
         let m = Fr::MODULUS.0;
         let special = [
-            Fr::ZERO, Fr::ONE, -Fr::ONE,
-            raw([1, 0, 0, 0]), raw([m[0] - 1, m[1], m[2], m[3]]), raw([u64::MAX, u64::MAX, u64::MAX, m[3] - 1]),
-            raw([0, 0, 0, m[3]]), raw([u64::MAX, 0, u64::MAX, 0]), raw([0, u64::MAX, 0, m[3] - 1]),
+            Fr::ZERO,
+            Fr::ONE,
+            -Fr::ONE,
+            raw([1, 0, 0, 0]),
+            raw([m[0] - 1, m[1], m[2], m[3]]),
+            raw([u64::MAX, u64::MAX, u64::MAX, m[3] - 1]),
+            raw([0, 0, 0, m[3]]),
+            raw([u64::MAX, 0, u64::MAX, 0]),
+            raw([0, u64::MAX, 0, m[3] - 1]),
             raw([m[0] / 2 + 1, m[1], m[2], m[3] / 2]),
         ];
         let mut rng = rand::thread_rng();
@@ -267,7 +273,13 @@ mod tests {
             for k in 0..200usize {
                 use rand::Rng;
                 let mut state = vec![Fr::ZERO; width];
-                for w in &mut state { *w = if k % 3 == 0 && rng.gen_bool(0.3) { Fr::rand(&mut rng) } else { special[rng.gen_range(0..special.len())] }; }
+                for w in &mut state {
+                    *w = if k % 3 == 0 && rng.gen_bool(0.3) {
+                        Fr::rand(&mut rng)
+                    } else {
+                        special[rng.gen_range(0..special.len())]
+                    };
+                }
                 states.push(state);
             }
             for state in states {

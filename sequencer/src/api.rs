@@ -12,5 +12,5 @@ mod watch;
 pub use listener::{BoundedIncoming, Connection, Peer};
 pub use prover::ProverApi;
 pub use refusal::Refusal;
-pub use sequencer::{Deployment, SequencerApi};
+pub use sequencer::{Deployment, LongCalls, SequencerApi};
 pub use server::{ServeError, Services, bind, serve};

@@ -54,6 +54,14 @@ pub enum JournalError {
     /// The database belongs to another chain, contract or key.
     #[error("the database belongs to another deployment")]
     OtherDeployment,
+    /// Fees of a batch that is not sealed go to other accounts than the configured ones.
+    #[error(
+        "batch {batch} is open and collects fees for another key or owner: seal it with those first"
+    )]
+    OtherFeeAccounts {
+        /// The first batch that is not sealed.
+        batch: u64,
+    },
     /// A key that should exist.
     #[error("database, {family}: {what} is missing")]
     Missing {
@@ -163,6 +171,17 @@ impl Journal {
     /// Whether the next batch has to double the ledger.
     pub fn grow(&self) -> Result<bool, JournalError> {
         Ok(self.get(keys::META, keys::GROW)?.is_some())
+    }
+    /// Keeps the operator's fee accounts; refuses others while operations of an open batch rest on
+    /// them.
+    pub fn bind_fees(&self, fees: &[u8], open_batch: u64) -> Result<(), JournalError> {
+        match self.get(keys::META, keys::FEES)? {
+            Some(known) if known == fees => Ok(()),
+            Some(_) if self.next_group(open_batch, 0)?.is_some() => {
+                Err(JournalError::OtherFeeAccounts { batch: open_batch })
+            }
+            _ => self.put(keys::META, keys::FEES, fees),
+        }
     }
     /// Hash of the last receipt; zeros before the first.
     pub fn last_receipt(&self) -> Result<[u8; 32], JournalError> {

@@ -54,8 +54,12 @@ pub const PARKED_MS_MAX: u64 = 5_000;
 pub const RETRY_AFTER_MS: u64 = 250;
 /// Connections that sent a wrong signature are checked apart until so many good ones came.
 pub const SUSPICION: u32 = 512;
-/// Streams of transactions or batches at once, each kind for itself.
+/// Requests of a stream that were read and whose answers have not left.
+pub const STREAM_UNREAD_MAX: usize = 1024;
+/// Streams of transactions, of batches, of receipts at once, each kind for itself.
 pub const LONG_CALLS_MAX: usize = 256;
+/// The same of one connection, all kinds together.
+pub const LONG_CALLS_PER_CONNECTION_MAX: usize = 16;
 
 /// Queue entries of the main chain held in memory until a batch takes them.
 pub const QUEUE_PREFETCH_MAX: usize = 1024;

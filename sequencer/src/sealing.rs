@@ -199,13 +199,9 @@ pub fn sealer(sealing: Sealing, book: Book) -> (SealerHandle, Sealer) {
 impl Sealer {
     /// Works until the writer has ended and everything is sealed.
     pub fn run(self) -> Result<(), JournalError> {
-        let result = self.work();
-        let mut waiting = self.desk.lock();
-        waiting.failed = true;
-        // Nobody answers them: their senders see that.
-        waiting.jobs.clear();
-        self.desk.changed.notify_all();
-        result
+        // A panic, too, has to end those who wait for the sealer.
+        let _end = End(&self.desk);
+        self.work()
     }
     fn work(&self) -> Result<(), JournalError> {
         loop {
@@ -232,6 +228,18 @@ impl Sealer {
                 let _ = reply.send(number);
             }
         }
+    }
+}
+
+struct End<'a>(&'a Desk);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.failed = true;
+        // Nobody answers them: their senders see that.
+        waiting.jobs.clear();
+        self.0.changed.notify_all();
     }
 }
 

@@ -12,10 +12,12 @@ mod tasks;
 pub use failure::{SequencerError, StartError, TaskError};
 
 use crate::admission::{Admission, Pace};
-use crate::api::{BoundedIncoming, Deployment, ProverApi, SequencerApi, Services, bind, serve};
+use crate::api::{
+    BoundedIncoming, Deployment, LongCalls, ProverApi, SequencerApi, Services, bind, serve,
+};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
-use crate::limits::{COMMANDS_MAX, PACE_MS_MAX};
+use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX};
 use crate::main_chain::MainChain;
 use crate::ordering::{Clock, Ordering, Parts, ReceiptSigner, Shared};
 use crate::proving::Proving;
@@ -37,7 +39,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use supervision::{Tasks, told};
 use tasks::{Settlement, Ticks, metrics_page};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// The sequencer as a library.
@@ -187,14 +189,14 @@ impl Sequencer {
             written: Arc::clone(&written),
             pace: Arc::clone(&pace),
             operator_calls: config.operator_calls,
-            seats: SequencerApi::seats(),
+            long_calls: LongCalls::default(),
         };
         let prover_api = ProverApi {
             proving: Arc::clone(&proving),
             lifecycle: Arc::clone(&lifecycle),
             journal: Arc::clone(&journal),
             heartbeat_ms: u32::try_from(config.lease_ms / 4).unwrap_or(u32::MAX),
-            seats: SequencerApi::seats(),
+            seats: Arc::new(Semaphore::new(LONG_CALLS_MAX)),
         };
 
         let incoming = bind(config.listen, admission.hall().clone()).await?;

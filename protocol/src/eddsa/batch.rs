@@ -174,4 +174,4 @@ fn combination_holds(
 mod tests;
 
 #[cfg(test)]
-mod breaker;
+mod adversarial;

@@ -4,7 +4,7 @@
 //! nobody can take, and may take more from a pool that all share, up to a bound. So memory is
 //! bounded, and a client with few requests under way is served whatever others do.
 
-use crate::limits::{BACKLOG_MAX, SEATS_MAX, SEATS_OWN, SUSPICION};
+use crate::limits::{BACKLOG_MAX, LONG_CALLS_PER_CONNECTION_MAX, SEATS_MAX, SEATS_OWN, SUSPICION};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,6 +29,7 @@ pub struct Source {
     own: Arc<Semaphore>,
     more: Arc<Semaphore>,
     shared: Arc<Semaphore>,
+    long_calls: Arc<Semaphore>,
     suspicion: AtomicU32,
 }
 
@@ -46,6 +47,7 @@ impl Hall {
             own: Arc::new(Semaphore::new(SEATS_OWN)),
             more: Arc::new(Semaphore::new(SEATS_MAX - SEATS_OWN)),
             shared: Arc::clone(&self.shared),
+            long_calls: Arc::new(Semaphore::new(LONG_CALLS_PER_CONNECTION_MAX)),
             suspicion: AtomicU32::new(0),
         })
     }
@@ -82,6 +84,10 @@ impl Source {
             } => seat,
         }
     }
+    /// A place for a stream of this connection, if it has one left.
+    pub fn long_call(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.long_calls).try_acquire_owned().ok()
+    }
     /// Whether a wrong signature came from here not long ago.
     pub fn is_suspect(&self) -> bool {
         self.suspicion.load(Ordering::Relaxed) > 0
@@ -90,8 +96,11 @@ impl Source {
     pub fn note(&self, good: bool) {
         if !good {
             self.suspicion.store(SUSPICION, Ordering::Relaxed);
-        } else if self.is_suspect() {
-            self.suspicion.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            // Fails at 0, which is as good.
+            let _ = self
+                .suspicion
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         }
     }
 }

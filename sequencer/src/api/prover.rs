@@ -131,7 +131,7 @@ impl ProverService for ProverApi {
         request: Request<FollowBatchesRequest>,
     ) -> Answer<Self::FollowBatchesStream> {
         let from = request.into_inner().from_number.max(1);
-        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| busy())?;
         let (lifecycle, journal) = (Arc::clone(&self.lifecycle), Arc::clone(&self.journal));
         Ok(Response::new(watch::follow_batches(lifecycle, journal, from, seat)))
     }

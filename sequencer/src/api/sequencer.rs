@@ -8,7 +8,9 @@ use super::watch;
 use crate::admission::{Admission, Pace, Source, SubmitError};
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
-use crate::limits::{LONG_CALLS_MAX, PAGE_MAX, UNSETTLED_BATCHES_MAX};
+use crate::limits::{
+    LONG_CALLS_MAX, LONG_CALLS_PER_CONNECTION_MAX, PAGE_MAX, RETRY_AFTER_MS, UNSETTLED_BATCHES_MAX,
+};
 use crate::ordering::{Shared, Written};
 use kerros_protocol::account::Address;
 use kerros_protocol::batch::SealedBatch;
@@ -18,7 +20,7 @@ use kerros_protocol::proto::*;
 use kerros_protocol::transaction::TransactionId;
 use kerros_protocol::verification_key::VerificationKey;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -61,14 +63,34 @@ pub struct SequencerApi {
     /// Whether SealBatch and GrowLedger are answered.
     pub operator_calls: bool,
     /// Places for long calls.
-    pub seats: Arc<Semaphore>,
+    pub long_calls: LongCalls,
+}
+
+/// Places for long calls, each kind for itself.
+#[derive(Clone)]
+pub struct LongCalls {
+    submit: Arc<Semaphore>,
+    batches: Arc<Semaphore>,
+    receipts: Arc<Semaphore>,
+}
+
+impl Default for LongCalls {
+    fn default() -> Self {
+        let places = || Arc::new(Semaphore::new(LONG_CALLS_MAX));
+        Self { submit: places(), batches: places(), receipts: places() }
+    }
+}
+
+/// A long call's place among all and among those of its connection.
+pub type Seats = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+fn long_call(places: &Arc<Semaphore>, source: &Source) -> Result<Seats, Refusal> {
+    let own = source.long_call().ok_or_else(busy)?;
+    let all = Arc::clone(places).try_acquire_owned().map_err(|_| busy())?;
+    Ok((all, own))
 }
 
 impl SequencerApi {
-    /// Places for long calls.
-    pub fn seats() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(LONG_CALLS_MAX))
-    }
     /// Accepting more than can be settled helps nobody.
     pub(super) fn check_unsettled(&self) -> Result<(), SubmitError> {
         let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
@@ -91,9 +113,13 @@ fn source<T>(request: &Request<T>) -> Arc<Source> {
 }
 
 /// A refused long call.
-pub(super) fn busy(_: impl std::error::Error) -> Refusal {
-    let message = format!("{LONG_CALLS_MAX} long calls are open");
-    Refusal::new(Code::ResourceExhausted, "OVERLOADED", message).transient()
+pub(super) fn busy() -> Refusal {
+    let message = format!(
+        "{LONG_CALLS_MAX} long calls are open, or {LONG_CALLS_PER_CONNECTION_MAX} of this connection"
+    );
+    let mut refusal = Refusal::new(Code::ResourceExhausted, "OVERLOADED", message).transient();
+    refusal.retry_after_ms = RETRY_AFTER_MS;
+    refusal
 }
 
 fn page(size: u32) -> usize {
@@ -177,8 +203,8 @@ impl SequencerService for SequencerApi {
         &self,
         request: Request<Streaming<SubmitTransactionsRequest>>,
     ) -> Answer<Self::SubmitTransactionsStream> {
-        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
         let source = source(&request);
+        let seat = long_call(&self.long_calls.submit, &source)?;
         Ok(Response::new(submit::stream(self.clone(), source, request.into_inner(), seat)))
     }
 
@@ -288,8 +314,8 @@ impl SequencerService for SequencerApi {
         &self,
         request: Request<WatchBatchesRequest>,
     ) -> Answer<Self::WatchBatchesStream> {
+        let seat = long_call(&self.long_calls.batches, &source(&request))?;
         let from = request.into_inner().from_number;
-        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
         let (lifecycle, shared) = (Arc::clone(&self.lifecycle), self.shared.clone());
         Ok(Response::new(watch::watch_batches(lifecycle, shared, from, seat)))
     }
@@ -300,8 +326,8 @@ impl SequencerService for SequencerApi {
         &self,
         request: Request<FollowReceiptsRequest>,
     ) -> Answer<Self::FollowReceiptsStream> {
+        let seat = long_call(&self.long_calls.receipts, &source(&request))?;
         let FollowReceiptsRequest { from_batch, from_order } = request.into_inner();
-        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(busy)?;
         let (journal, domain) = (Arc::clone(&self.journal), self.deployment.domain);
         let from = (from_batch, from_order);
         let lifecycle = Arc::clone(&self.lifecycle);

@@ -3,9 +3,10 @@
 
 use super::convert;
 use super::refusal::Refusal;
-use super::sequencer::SequencerApi;
+use super::sequencer::{Seats, SequencerApi};
 use crate::admission::{Answer, Reply, Source, SubmitError};
 use crate::journal::Journal;
+use crate::limits::STREAM_UNREAD_MAX;
 use kerros_protocol::proto::submit_transactions_response::Result as Outcome;
 use kerros_protocol::proto::{SubmitTransactionsRequest, SubmitTransactionsResponse};
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Status, Streaming};
@@ -24,13 +25,16 @@ type Broken = Arc<Mutex<Option<Status>>>;
 /// The answers of one stream.
 pub struct Answers {
     answers: mpsc::UnboundedReceiver<(u64, Answer)>,
-    /// Came before their turn; never more than the connection has seats.
+    /// Came before their turn.
     early: BTreeMap<u64, Answer>,
     next: u64,
     journal: Arc<Journal>,
+    /// One permit a request that was read and whose answer has not left: what a client that does
+    /// not read its answers can make us keep.
+    room: Arc<Semaphore>,
     broken: Broken,
     feeder: AbortHandle,
-    _seat: OwnedSemaphorePermit,
+    _seat: Seats,
 }
 
 /// Numbers streams, so that each one's order can be kept; 0 is no stream.
@@ -41,15 +45,20 @@ pub fn stream(
     api: SequencerApi,
     source: Arc<Source>,
     mut requests: Streaming<SubmitTransactionsRequest>,
-    seat: OwnedSemaphorePermit,
+    seat: Seats,
 ) -> Answers {
     let number = STREAMS.fetch_add(1, Ordering::Relaxed);
     let (send, answers) = mpsc::unbounded_channel();
     let broken = Broken::default();
     let (told, journal) = (Arc::clone(&broken), Arc::clone(&api.journal));
+    let room = Arc::new(Semaphore::new(STREAM_UNREAD_MAX));
+    let free = Arc::clone(&room);
     let feeder = tokio::spawn(async move {
         let mut sequence = 0;
-        while let Some(request) = requests.next().await {
+        // Given back by `say`, in the order of the requests: an answer always comes.
+        while let Ok(permit) = free.acquire().await {
+            permit.forget();
+            let Some(request) = requests.next().await else { return };
             let bytes = match request {
                 Ok(request) => request.transaction,
                 Err(status) => {
@@ -66,13 +75,14 @@ pub fn stream(
         }
     });
     let feeder = feeder.abort_handle();
-    Answers { answers, early: BTreeMap::new(), next: 0, journal, broken, feeder, _seat: seat }
+    Answers { answers, early: BTreeMap::new(), next: 0, journal, room, broken, feeder, _seat: seat }
 }
 
 impl Answers {
     fn say(&mut self, answer: Answer) -> SubmitTransactionsResponse {
         let sequence = self.next;
         self.next += 1;
+        self.room.add_permits(1);
         let result = match answer.resolve(&self.journal) {
             Ok(receipt) => Outcome::Receipt(convert::receipt(receipt)),
             Err(error) => Outcome::Rejection(Refusal::from(error).detail()),

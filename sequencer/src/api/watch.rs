@@ -5,6 +5,7 @@
 
 use super::convert;
 use super::refusal::Refusal;
+use super::sequencer::Seats;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::ordering::Shared;
@@ -37,7 +38,7 @@ pub fn watch_batches(
     lifecycle: Arc<Lifecycle>,
     shared: Shared,
     from: u64,
-    seat: OwnedSemaphorePermit,
+    seat: Seats,
 ) -> Answers<WatchBatchesResponse> {
     let (send, answers) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -140,7 +141,7 @@ pub fn follow_receipts(
     lifecycle: Arc<Lifecycle>,
     mut written: tokio::sync::watch::Receiver<u64>,
     from: (u64, u32),
-    seat: OwnedSemaphorePermit,
+    seat: Seats,
 ) -> Answers<FollowReceiptsResponse> {
     let (send, answers) = mpsc::channel(1);
     tokio::spawn(async move {

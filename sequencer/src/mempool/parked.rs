@@ -30,7 +30,7 @@ fn too_early(have: u32, need: u32) -> SubmitError {
 
 impl Parked {
     /// Number of transactions.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
     /// Parks a transaction whose account's next nonce is `need`, or answers why not.
@@ -112,10 +112,10 @@ mod tests {
         let mut parked = Parked::default();
         parked.park(pending(0, 7, 0), 5, 0);
         parked.park(pending(0, 6, 0), 5, 0);
-        assert_eq!(parked.len(), 2);
+        assert_eq!(parked.count(), 2);
         assert!(parked.take(at(2), 6).is_none() && parked.take(at(1), 5).is_none());
         assert_eq!(parked.take(at(1), 6).expect("parked").signed.transaction.nonce(), 6);
-        assert!(parked.take(at(1), 7).is_some() && parked.len() == 0);
+        assert!(parked.take(at(1), 7).is_some() && parked.count() == 0);
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         parked.park(far, 5, 0);
         let have = PARKED_PER_ACCOUNT_MAX + 6;
         assert_eq!(refusal(&mut answer), too_early(have, 5));
-        assert_eq!(parked.len(), 0);
+        assert_eq!(parked.count(), 0);
 
         let (first, mut early) = asked(0, 9, 0);
         parked.park(first, 5, 1_000);
@@ -137,7 +137,7 @@ mod tests {
         assert!(matches!(early.try_recv(), Err(TryRecvError::Empty)));
         parked.expire(1_000 + PARKED_MS_MAX);
         assert_eq!(refusal(&mut early), too_early(9, 5));
-        assert_eq!(parked.len(), 0);
+        assert_eq!(parked.count(), 0);
     }
 
     #[test]
@@ -147,8 +147,8 @@ mod tests {
         assert!(parked.take(at(1), 9).is_some());
         parked.park(pending(0, 9, 0), 5, 100);
         parked.expire(PARKED_MS_MAX);
-        assert_eq!(parked.len(), 1);
+        assert_eq!(parked.count(), 1);
         parked.expire(PARKED_MS_MAX + 100);
-        assert_eq!(parked.len(), 0);
+        assert_eq!(parked.count(), 0);
     }
 }

@@ -80,6 +80,9 @@ pub fn restore(
         grow_at_percent: config.grow_at_percent,
     };
     let Checkpoint { head, commitments, before_growth } = checkpoint;
+    let mut fees = config.fee_key.to_be().to_vec();
+    fees.extend_from_slice(&config.fee_owner.0);
+    journal.bind_fees(&fees, head.number)?;
     let mut book = Book { commitments, before_growth, lagrange: srs.lagrange(head.k)? };
     let lifecycle = Arc::new(Lifecycle::load(Arc::clone(&journal), head.number)?);
     let sealing = Sealing {

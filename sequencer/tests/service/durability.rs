@@ -157,3 +157,22 @@ async fn a_stream_is_executed_and_answered_in_its_own_order() {
     assert_eq!(running.account(2).await.balance, 100);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_fee_accounts_are_refused_while_a_batch_collects_for_the_old_ones() {
+    let rig = funded().await;
+    let mut running = rig.start(rig.config()).await;
+    running.served(2).await;
+    running.submit(rig.sign(transfer(1, (2, 2), 10, 5, 0), 1)).await.unwrap();
+    running.stop().await;
+    let other = kerros_sequencer::Config { fee_owner: owner(2), ..rig.config() };
+    let chain = std::sync::Arc::new(rig.chain.clone());
+    let (key, srs) = (rig.key.clone(), rig.srs.clone());
+    let refused = kerros_sequencer::Sequencer::start(other.clone(), chain, key, srs).await;
+    let refused = refused.err().expect("refused").to_string();
+    assert!(refused.contains("collects fees for another key or owner"), "{refused}");
+    let mut running = rig.start(rig.config()).await;
+    running.seal().await;
+    running.stop().await;
+    rig.start(other).await.stop().await;
+}

@@ -1,10 +1,13 @@
 //! What comes from outside neither panics nor piles up.
 
 use crate::rig::{Rig, account};
+use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{self, GetInfoRequest};
-use kerros_sequencer::limits::{CONNECTIONS_MAX, REQUEST_BYTES_MAX};
+use kerros_sequencer::limits::{CONNECTIONS_MAX, LONG_CALLS_PER_CONNECTION_MAX, REQUEST_BYTES_MAX};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -115,5 +118,69 @@ async fn more_connections_than_allowed_wait_and_the_others_are_served() {
     }
     running.client.get_info(GetInfoRequest {}).await.unwrap();
     drop(idle);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_no_answers_is_not_read_any_more_either() {
+    let rig = Rig::new("4,2,8,2,2", 4, 5).await;
+    let mut running = rig.start(rig.config()).await;
+    const ALL: usize = 200_000;
+    let (send, requests) = tokio::sync::mpsc::channel(1);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let sender = tokio::spawn(async move {
+        for _ in 0..ALL {
+            let request = proto::SubmitTransactionsRequest { transaction: vec![1; 8] };
+            if send.send(request).await.is_err() {
+                return;
+            }
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let answers = running.client.submit_transactions(requests).await.unwrap().into_inner();
+    // Until nothing moves any more: windows of both directions and the bound are full.
+    let mut before = usize::MAX;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = sent.load(Ordering::Relaxed);
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    assert!((1_024..ALL / 2).contains(&before), "{before} were taken");
+    // The transport may close a connection that has so much unread; nobody else notices.
+    drop(answers);
+    sender.await.unwrap();
+    assert!(sent.load(Ordering::Relaxed) < ALL);
+    let url = format!("http://{}", running.handle.address);
+    let mut other = SequencerServiceClient::connect(url).await.unwrap();
+    other.get_info(GetInfoRequest {}).await.unwrap();
+    drop(other);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_cannot_take_all_streams() {
+    let rig = Rig::new("4,2,8,2,2", 4, 5).await;
+    let mut running = rig.start(rig.config()).await;
+    let request = proto::WatchBatchesRequest { from_number: 0 };
+    let mut held = Vec::new();
+    let refused = loop {
+        match running.client.watch_batches(request).await {
+            Ok(stream) => held.push(stream),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(held.len(), LONG_CALLS_PER_CONNECTION_MAX);
+    assert_eq!(crate::rig::reason(&refused), "OVERLOADED");
+    let hint = proto::RejectionDetail::from_status(&refused).unwrap().retry_after_ms;
+    assert!(hint > 0);
+    let url = format!("http://{}", running.handle.address);
+    let mut other = SequencerServiceClient::connect(url).await.unwrap();
+    other.watch_batches(request).await.unwrap();
+    drop((held, other));
     running.stop().await;
 }
