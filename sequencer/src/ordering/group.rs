@@ -3,6 +3,7 @@
 use super::Parts;
 use crate::admission::{Acknowledged, Reply, Seat, SubmitError};
 use crate::execution::{Execution, TransactionError};
+use crate::journal::watermark::{Mark, Watermark};
 use crate::journal::{Group, GroupSeal, JournalError, Operation};
 use crate::mempool::Pending;
 use alloy::signers::SignerSync;
@@ -57,11 +58,12 @@ pub struct GroupWriter {
     then: Vec<Then>,
     known: Option<Outcome>,
     last_receipt: [u8; 32],
+    watermark: Watermark,
 }
 
 impl GroupWriter {
-    /// Empty; `last_receipt` is the hash of the last one on disk.
-    pub fn new(last_receipt: [u8; 32]) -> Self {
+    /// Empty; `last_receipt` is the hash of the last one on disk, which `watermark` names.
+    pub fn new(last_receipt: [u8; 32], watermark: Watermark) -> Self {
         Self {
             operations: Vec::new(),
             ids: Vec::new(),
@@ -71,6 +73,7 @@ impl GroupWriter {
             then: Vec::new(),
             known: None,
             last_receipt,
+            watermark,
         }
     }
     /// To be done when the group is on disk.
@@ -138,6 +141,10 @@ impl GroupWriter {
             let last = signed.as_ref().and_then(|receipts| receipts.last(domain));
             parts.journal.append(&group, &self.ids, last)?;
             self.last_receipt = last.unwrap_or(self.last_receipt);
+            // Whatever is answered from here on is under the mark.
+            let mark =
+                Mark { batch: group.batch, sequence: sequence + count, receipt: self.last_receipt };
+            self.watermark.advance(&mark).map_err(JournalError::Watermark)?;
             receipts = signed.map(Arc::new);
             crate::metrics::group_written(self.ids.len(), started.elapsed());
             parts.written.send_modify(|groups| *groups += 1);
