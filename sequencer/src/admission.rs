@@ -46,6 +46,14 @@ pub enum SubmitError {
         /// Bound.
         max: usize,
     },
+    /// Too little room on the disk; try again later.
+    #[error("{free} bytes free on the disk, {need} are kept in reserve")]
+    DiskFull {
+        /// Free bytes.
+        free: u64,
+        /// The reserve.
+        need: u64,
+    },
     /// Not the canonical bytes of a signed transaction.
     #[error("malformed transaction: {0}")]
     Malformed(#[from] DecodeError),

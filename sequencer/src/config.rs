@@ -50,6 +50,12 @@ pub struct Config {
     /// Batches sealed and not final beyond which admission slows down, by 1 ms a batch and chunk.
     /// Default 1,024.
     pub unsettled_slow: usize,
+    /// Free bytes of the data directory's file system below which nothing new is accepted. Default
+    /// 268,435,456: 256 MiB.
+    pub disk_reserve_bytes: u64,
+    /// Whether a database with operations is accepted although its watermark is missing or damaged:
+    /// whether something acknowledged was lost then stays unknown. Default false.
+    pub accept_missing_watermark: bool,
     /// Whether SealBatch and GrowLedger are answered on the wallets' port. Default false.
     pub operator_calls: bool,
     /// Whether keys and reference strings with known secrets are accepted. Default false.
@@ -102,6 +108,8 @@ impl Config {
             admission_threads: std::thread::available_parallelism().map_or(1, usize::from),
             promise_ms: 3_600_000,
             unsettled_slow: 1_024,
+            disk_reserve_bytes: 256 << 20,
+            accept_missing_watermark: false,
             operator_calls: false,
             allow_development: false,
         }

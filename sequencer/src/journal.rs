@@ -4,11 +4,13 @@
 //! Who writes what: groups of operations and the places of transactions by the single
 //! writer (`ordering`); sealed batches, accounts and the checkpoint by the sealer (`sealing`); leases
 //! and records after the seal by `lifecycle`; posts by `settlement`.
+//! After a write that failed nothing is written any more: what is on disk is then unknown.
 //! This module knows no rules; it asserts on reading what it was given to write.
 
 mod group;
 pub mod keys;
 mod record;
+pub mod watermark;
 
 pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
 
@@ -17,6 +19,7 @@ pub use record::{
     SettlementRecord, TransactionPlace,
 };
 
+use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex};
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::receipt::Receipt;
@@ -27,7 +30,9 @@ use rocksdb::{
     WriteOptions,
 };
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
+use watermark::Mark;
 
 /// Why the database failed or was refused.
 #[derive(Debug, Error)]
@@ -35,6 +40,12 @@ pub enum JournalError {
     /// RocksDB.
     #[error("database: {0}")]
     Database(#[from] rocksdb::Error),
+    /// The watermark, whose group is on disk and must not be answered.
+    #[error("watermark: {0}")]
+    Watermark(std::io::Error),
+    /// An earlier write has failed: what is on disk is unknown until a restart reads it.
+    #[error("database: nothing is written after a write that failed")]
+    Failed,
     /// A value that this build cannot have written.
     #[error("database, {family}: {source}")]
     Decode {
@@ -75,6 +86,8 @@ pub enum JournalError {
 /// The open database.
 pub struct Journal {
     db: DB,
+    /// Set for good by the first write that fails.
+    failed: AtomicBool,
 }
 
 /// What a seal writes in one step.
@@ -92,15 +105,39 @@ pub struct SealWrite<'a> {
 impl Journal {
     /// Opens or creates the database.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let mut options = Options::default();
+        let mut options = Self::options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        // A torn record at the end of the log is a write nobody was told about; anything else
-        // that is broken must be seen.
-        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        let db = DB::open_cf_descriptors(&options, path, Self::families())?;
+        Ok(Self { db, failed: AtomicBool::new(false) })
+    }
+    /// Opens the database to look at it, without changing anything that counts; none if nothing was
+    /// ever written to it.
+    pub fn look(path: &Path) -> Result<Option<Self>, JournalError> {
+        // The last step of making a database.
+        if !path.join("CURRENT").exists() {
+            return Ok(None);
+        }
+        let options = Self::options();
+        let have = DB::list_cf(&options, path)?;
+        // Families are made before the first write.
+        if !keys::FAMILIES.iter().all(|name| have.iter().any(|have| have == name)) {
+            return Ok(None);
+        }
+        let db = DB::open_cf_descriptors_read_only(&options, path, Self::families(), false)?;
+        Ok(Some(Self { db, failed: AtomicBool::new(false) }))
+    }
+    fn options() -> Options {
+        let mut options = Options::default();
+        // The log counts up to its first torn or damaged record. If that one was acknowledged, the
+        // watermark says so; if not, nobody was told.
+        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         options.set_max_open_files(512);
         options.set_keep_log_file_num(4);
-        let families = keys::FAMILIES.map(|name| {
+        options
+    }
+    fn families() -> [ColumnFamilyDescriptor; keys::FAMILIES.len()] {
+        keys::FAMILIES.map(|name| {
             let mut options = Options::default();
             options.set_compression_type(rocksdb::DBCompressionType::Lz4);
             if name == keys::TRANSACTIONS {
@@ -109,8 +146,15 @@ impl Journal {
                 options.set_block_based_table_factory(&table);
             }
             ColumnFamilyDescriptor::new(name, options)
-        });
-        Ok(Self { db: DB::open_cf_descriptors(&options, path, families)? })
+        })
+    }
+    /// Whether a write has failed: the service has to end.
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+    /// The deployment a database is bound to, if it is.
+    pub fn deployment(&self) -> Result<Option<Vec<u8>>, JournalError> {
+        self.get(keys::META, keys::DEPLOYMENT)
     }
 
     fn family(&self, name: &'static str) -> &rocksdb::ColumnFamily {
@@ -120,9 +164,16 @@ impl Journal {
         Ok(self.db.get_cf(self.family(family), key)?)
     }
     fn write(&self, batch: WriteBatch) -> Result<(), JournalError> {
+        if self.failed() {
+            return Err(JournalError::Failed);
+        }
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        Ok(self.db.write_opt(batch, &options)?)
+        // Never tried again: after a sync that failed, a second one may succeed without the data.
+        self.db.write_opt(batch, &options).map_err(|error| {
+            self.failed.store(true, Ordering::Release);
+            error.into()
+        })
     }
     fn put(&self, family: &'static str, key: &[u8], value: &[u8]) -> Result<(), JournalError> {
         let mut batch = WriteBatch::default();
@@ -141,7 +192,7 @@ impl Journal {
 
     /// Binds a new database to a deployment, or checks that it is this one.
     pub fn bind(&self, deployment: &[u8]) -> Result<(), JournalError> {
-        match self.get(keys::META, keys::DEPLOYMENT)? {
+        match self.deployment()? {
             None => self.put(keys::META, keys::DEPLOYMENT, deployment),
             Some(known) if known == deployment => Ok(()),
             Some(_) => Err(JournalError::OtherDeployment),
@@ -215,11 +266,36 @@ impl Journal {
             return Ok(None);
         };
         let (key, value) = row?;
-        let refuse = |source| JournalError::Decode { family, source };
-        let mut r = Reader::new(&key);
+        Self::group(&key, &value).map(Some)
+    }
+    fn group(key: &[u8], value: &[u8]) -> Result<Group, JournalError> {
+        let refuse = |source| JournalError::Decode { family: keys::GROUPS, source };
+        let mut r = Reader::new(key);
         let (batch, sequence) = (r.take_u64("batch"), r.take_u32("sequence"));
         let (batch, sequence) = (batch.map_err(refuse)?, sequence.map_err(refuse)?);
-        Group::decode(batch, sequence, &value).map(Some).map_err(refuse)
+        Group::decode(batch, sequence, value).map_err(refuse)
+    }
+    fn mark(&self, mode: IteratorMode<'_>, domain: Fr) -> Result<Option<Mark>, JournalError> {
+        let row = self.db.iterator_cf(self.family(keys::GROUPS), mode).next();
+        let Some(row) = row else { return Ok(None) };
+        let (key, value) = row?;
+        Ok(Some(Self::group(&key, &value)?.mark(domain)))
+    }
+    /// Where the log ends.
+    pub fn end(&self, domain: Fr) -> Result<Mark, JournalError> {
+        Ok(self.mark(IteratorMode::End, domain)?.unwrap_or_default())
+    }
+    /// The mark after `sequence` operations of `batch`, if a group ends there.
+    pub fn mark_at(
+        &self,
+        batch: u64,
+        sequence: u32,
+        domain: Fr,
+    ) -> Result<Option<Mark>, JournalError> {
+        let Some(last) = sequence.checked_sub(1) else { return Ok(None) };
+        let key = keys::group(batch, last);
+        let mark = self.mark(IteratorMode::From(&key, Direction::Reverse), domain)?;
+        Ok(mark.filter(|mark| (mark.batch, mark.sequence) == (batch, sequence)))
     }
     /// Operations of a batch in order.
     pub fn operations(&self, batch: u64) -> Result<Vec<Operation>, JournalError> {

@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod api;
 pub mod config;
+pub mod disk;
 pub mod execution;
 pub mod jobs;
 pub mod journal;

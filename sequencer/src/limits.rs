@@ -52,6 +52,8 @@ pub const PARKED_PER_ACCOUNT_MAX: u32 = 64;
 pub const PARKED_MS_MAX: u64 = 5_000;
 /// When a refused client should try again, in ms.
 pub const RETRY_AFTER_MS: u64 = 250;
+/// The same if the disk is full, in ms.
+pub const RETRY_AFTER_DISK_MS: u64 = 5_000;
 /// Connections that sent a wrong signature are checked apart until so many good ones came.
 pub const SUSPICION: u32 = 512;
 /// Requests of a stream that were read and whose answers have not left.
@@ -97,6 +99,8 @@ pub const LOG_BLOCKS_MAX: u64 = 2_000;
 
 /// Time to finish open calls when stopping, in ms.
 pub const SHUTDOWN_MS_MAX: u64 = 5_000;
+/// How often the room on the disk is looked at, in ms.
+pub const DISK_LOOK_MS: u64 = 250;
 /// How often the writer looks at the open batch's age, in ms.
 pub const TICK_MS: u64 = 50;
 

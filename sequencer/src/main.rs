@@ -85,6 +85,13 @@ struct Arguments {
     /// Batches sealed and not final beyond which admission slows down.
     #[arg(long, env = "KERROS_UNSETTLED_SLOW", default_value_t = 1_024)]
     unsettled_slow: usize,
+    /// Free bytes on the disk below which nothing new is accepted.
+    #[arg(long, env = "KERROS_DISK_RESERVE_BYTES", default_value_t = 256 << 20)]
+    disk_reserve_bytes: u64,
+    /// Start with a database whose watermark is missing or damaged, although acknowledged
+    /// transactions may be missing.
+    #[arg(long, env = "KERROS_ACCEPT_MISSING_WATERMARK")]
+    accept_missing_watermark: bool,
     /// Answer SealBatch and GrowLedger.
     #[arg(long, env = "KERROS_OPERATOR_CALLS")]
     operator_calls: bool,
@@ -135,6 +142,8 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         lease_ms: arguments.lease_ms,
         promise_ms: arguments.promise_ms,
         unsettled_slow: arguments.unsettled_slow,
+        disk_reserve_bytes: arguments.disk_reserve_bytes,
+        accept_missing_watermark: arguments.accept_missing_watermark,
         operator_calls: arguments.operator_calls,
         allow_development: arguments.allow_development,
         ..Config::new(arguments.data_dir.clone(), contract, fee_key, owner)

@@ -50,6 +50,8 @@ pub const FINAL: &str = "kerros_batch_final";
 pub const HALTED: &str = "kerros_settlement_halted";
 /// Failures of the main chain, by operation.
 pub const CHAIN_FAILURES: &str = "kerros_main_chain_failures_total";
+/// Free bytes of the data directory's file system.
+pub const DISK_FREE: &str = "kerros_disk_free_bytes";
 /// Queue entries waiting on the main chain and in no batch.
 pub const QUEUE_WAITING: &str = "kerros_queue_waiting";
 

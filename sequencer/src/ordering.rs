@@ -7,9 +7,11 @@
 
 mod group;
 
+use crate::disk::Disk;
 use crate::execution::{
     Execution, ExecutionError, OpenError, Placed, QueueEntry, TransactionError,
 };
+use crate::journal::watermark::Watermark;
 use crate::journal::{Checkpoint, Head, Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::limits::GROUP_MAX;
@@ -91,6 +93,8 @@ pub struct Parts {
     pub signer: ReceiptSigner,
     /// Told after every group.
     pub written: Arc<Written>,
+    /// Room for what may wait.
+    pub disk: Disk,
     /// Age at which a batch that is not empty is sealed, ms.
     pub batch_age_ms_max: u64,
     /// Time.
@@ -113,10 +117,10 @@ pub struct Ordering {
 
 impl Ordering {
     /// The writer over a state that was restored.
-    pub fn new(parts: Parts) -> Result<Self, JournalError> {
+    pub fn new(parts: Parts, watermark: Watermark) -> Result<Self, JournalError> {
         let now = (parts.clock)();
         let first_ms = (parts.shared.execution().operations() > 0).then_some(now);
-        let group = GroupWriter::new(parts.journal.last_receipt()?);
+        let group = GroupWriter::new(parts.journal.last_receipt()?, watermark);
         Ok(Self {
             parts,
             queue: VecDeque::new(),
@@ -219,7 +223,11 @@ impl Ordering {
                 let k = state.ledger().k() + u8::from(state.growth_asked());
                 let _ = reply.send(k.min(k_max));
             }
-            Command::Tick => self.parked.expire(now),
+            Command::Tick => {
+                self.parked.expire(now);
+                // Entries that had to wait for room.
+                self.serve(state, now)?;
+            }
             Command::Stop => self.stop = true,
         }
         self.seal_if_old(state, now)
@@ -230,8 +238,10 @@ impl Ordering {
             self.first_ms = None;
             return Ok(());
         }
-        let first = *self.first_ms.get_or_insert(now);
-        if now.saturating_sub(first) >= self.parts.batch_age_ms_max {
+        let first = self.first_ms.get_or_insert(now);
+        // A clock that was set back must not make the batch wait until it is there again.
+        *first = now.min(*first);
+        if now - *first >= self.parts.batch_age_ms_max && self.parts.disk.has_room() {
             self.seal(state, now, None)?;
         }
         Ok(())
@@ -307,6 +317,10 @@ impl Ordering {
     /// Takes queue entries while they fit, sealing as often as needed.
     fn serve(&mut self, state: &mut Execution, now: u64) -> Result<(), OrderingError> {
         while let Some((entry, content)) = self.queue.front().copied() {
+            // They are bounded, and the main chain keeps them.
+            if !self.parts.disk.has_room() {
+                break;
+            }
             if entry < state.queue_next() {
                 self.queue.pop_front();
                 continue;

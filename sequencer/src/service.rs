@@ -16,6 +16,7 @@ use crate::api::{
     BoundedIncoming, Deployment, LongCalls, ProverApi, SequencerApi, Services, bind, serve,
 };
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX};
 use crate::main_chain::MainChain;
@@ -37,7 +38,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use supervision::{Tasks, told};
-use tasks::{Settlement, Ticks, metrics_page};
+use tasks::{Settlement, Ticks, look_at_disk, metrics_page};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -148,12 +149,13 @@ impl Sequencer {
         let opened = tokio::task::spawn_blocking(move || {
             restore(&open_config, &open_key, &open_srs, domain, &open_clock)
         });
-        let Restored { journal, execution, book, lifecycle } =
+        let Restored { journal, watermark, execution, book, lifecycle } =
             opened.await.map_err(|_| StartError::Cancelled)??;
         let ours = lifecycle.open() - 1;
         if have > ours {
             return Err(StartError::Behind { have, ours });
         }
+        let disk = Disk::new(config.data_dir.clone(), config.disk_reserve_bytes);
         let signer =
             ReceiptSigner { key: receipt_key(&config)?, domain, promise_ms: config.promise_ms };
         let shared = Shared::new(execution);
@@ -188,6 +190,7 @@ impl Sequencer {
             halted: Arc::clone(&halted),
             written: Arc::clone(&written),
             pace: Arc::clone(&pace),
+            disk: disk.clone(),
             operator_calls: config.operator_calls,
             long_calls: LongCalls::default(),
         };
@@ -236,8 +239,10 @@ impl Sequencer {
             proving,
             admission: admission.clone(),
             lifecycle: Arc::clone(&lifecycle),
+            journal: Arc::clone(&journal),
         };
         tasks.background("ticks", ticks.run());
+        tasks.background("disk", look_at_disk(disk.clone()));
         let follower = QueueFollower {
             contract: contract.clone(),
             shared: shared.clone(),
@@ -285,10 +290,11 @@ impl Sequencer {
             verifier,
             signer,
             written,
+            disk,
             batch_age_ms_max: config.batch_age_ms_max,
             clock,
         };
-        let ordering = Ordering::new(parts)?;
+        let ordering = Ordering::new(parts, watermark)?;
         tasks.thread("writer", move || Ok(ordering.run(inbox)?));
         tasks.thread("sealer", move || Ok(sealer.run()?));
         for checker in checkers {

@@ -3,7 +3,7 @@
 use crate::admission::{OpenRequestError, SubmitError};
 use crate::execution::{OpenError, TransactionError};
 use crate::jobs::LeaseError;
-use crate::limits::RETRY_AFTER_MS;
+use crate::limits::{RETRY_AFTER_DISK_MS, RETRY_AFTER_MS};
 use crate::proving::{LeaseBatchError, ProofError};
 use kerros_protocol::proto::RejectionDetail;
 use kerros_protocol::rejection::Rejection;
@@ -136,6 +136,11 @@ impl From<SubmitError> for Refusal {
                 Self::new(Code::InvalidArgument, "TRANSACTION_MALFORMED", &error)
             }
             SubmitError::Overloaded { waiting, max } => overloaded(&error, waiting, max),
+            SubmitError::DiskFull { free, need } => {
+                let refusal = Self::new(Code::ResourceExhausted, "DISK_FULL", &error).transient();
+                let refusal = Self { retry_after_ms: RETRY_AFTER_DISK_MS, ..refusal };
+                refusal.with("free", free).with("need", need)
+            }
             SubmitError::Refused(error) => error.into(),
             SubmitError::NonceTaken { index, nonce } => {
                 let refusal = Self::new(Code::FailedPrecondition, "NONCE_TAKEN", &error);

@@ -6,6 +6,7 @@ use super::refusal::Refusal;
 use super::submit::{self, Answers};
 use super::watch;
 use crate::admission::{Admission, Pace, Source, SubmitError};
+use crate::disk::Disk;
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{
@@ -60,6 +61,8 @@ pub struct SequencerApi {
     pub written: Arc<Written>,
     /// How long checkers pause now.
     pub pace: Pace,
+    /// Room on the disk.
+    pub disk: Disk,
     /// Whether SealBatch and GrowLedger are answered.
     pub operator_calls: bool,
     /// Places for long calls.
@@ -91,8 +94,12 @@ fn long_call(places: &Arc<Semaphore>, source: &Source) -> Result<Seats, Refusal>
 }
 
 impl SequencerApi {
-    /// Accepting more than can be settled helps nobody.
-    pub(super) fn check_unsettled(&self) -> Result<(), SubmitError> {
+    /// Accepting more than can be written or settled helps nobody.
+    pub(super) fn check_room(&self) -> Result<(), SubmitError> {
+        if !self.disk.has_room() {
+            let (free, need) = (self.disk.free(), self.disk.reserve());
+            return Err(SubmitError::DiskFull { free, need });
+        }
         let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
         if waiting >= max { Err(SubmitError::Overloaded { waiting, max }) } else { Ok(()) }
     }
@@ -174,7 +181,7 @@ impl SequencerService for SequencerApi {
         let asset = convert::asset("asset", request.asset)?;
         let owner = convert::address("owner", &request.owner)?;
         let key = convert::key("key", &request.key)?;
-        self.check_unsettled().map_err(Refusal::from)?;
+        self.check_room().map_err(Refusal::from)?;
         let opened =
             self.admission.open(&source, asset, owner, key).await.map_err(Refusal::from)?;
         Ok(Response::new(OpenAccountResponse {
@@ -188,7 +195,7 @@ impl SequencerService for SequencerApi {
         &self,
         request: Request<SubmitTransactionRequest>,
     ) -> Answer<SubmitTransactionResponse> {
-        self.check_unsettled().map_err(Refusal::from)?;
+        self.check_room().map_err(Refusal::from)?;
         let source = source(&request);
         let bytes = request.into_inner().transaction;
         let answer = self.admission.submit(&source, bytes).await.map_err(Refusal::from)?;

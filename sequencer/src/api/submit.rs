@@ -67,7 +67,7 @@ pub fn stream(
                 }
             };
             let reply = Reply::Stream { sequence, answers: send.clone() };
-            match api.check_unsettled() {
+            match api.check_room() {
                 Ok(()) => api.admission.feed(&source, number, bytes, reply).await,
                 Err(error) => reply.send(Answer::Refused(error)),
             }

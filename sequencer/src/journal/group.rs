@@ -1,6 +1,7 @@
 //! Operations that were written together, and the receipts they carry.
 
 use super::Operation;
+use super::watermark::Mark;
 use ark_bn254::Fr;
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::receipt::{Promise, Receipt, Tree, signed_digest};
@@ -152,6 +153,13 @@ impl Group {
             return None;
         }
         Some(Receipts { promises, tree: Tree::new(leaves), signature: self.seal.signature })
+    }
+    /// Where the log stands after it.
+    pub fn mark(&self, domain: Fr) -> Mark {
+        let count = u32::try_from(self.operations.len()).expect("groups are bounded");
+        let last = self.receipts(domain).and_then(|receipts| receipts.last(domain));
+        let receipt = last.unwrap_or(self.seal.previous);
+        Mark { batch: self.batch, sequence: self.sequence + count, receipt }
     }
     /// Makes the receipts and has their digest signed.
     pub fn sign(

@@ -77,7 +77,8 @@ impl Parked {
     /// Refuses what has waited too long, as a nonce that is ahead.
     pub fn expire(&mut self, now: u64) {
         while let Some((since, index, nonce)) = self.ages.front().copied() {
-            if self.count > 0 && now.saturating_sub(since) < PARKED_MS_MAX {
+            // One from the future was parked before the clock was set back: it goes now.
+            if self.count > 0 && since <= now && now - since < PARKED_MS_MAX {
                 return;
             }
             self.ages.pop_front();

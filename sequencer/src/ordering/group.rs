@@ -3,6 +3,7 @@
 use super::Parts;
 use crate::admission::{Answer, Reply, Seat};
 use crate::execution::{Execution, TransactionError};
+use crate::journal::watermark::{Mark, Watermark};
 use crate::journal::{Group, GroupSeal, JournalError, Operation};
 use crate::mempool::Pending;
 use alloy::signers::SignerSync;
@@ -51,11 +52,12 @@ pub struct GroupWriter {
     replies: Vec<(Reply, Seat, Outcome)>,
     then: Vec<Then>,
     last_receipt: [u8; 32],
+    watermark: Watermark,
 }
 
 impl GroupWriter {
-    /// Empty; `last_receipt` is the hash of the last one on disk.
-    pub fn new(last_receipt: [u8; 32]) -> Self {
+    /// Empty; `last_receipt` is the hash of the last one on disk, which `watermark` names.
+    pub fn new(last_receipt: [u8; 32], watermark: Watermark) -> Self {
         Self {
             operations: Vec::new(),
             ids: Vec::new(),
@@ -63,6 +65,7 @@ impl GroupWriter {
             replies: Vec::new(),
             then: Vec::new(),
             last_receipt,
+            watermark,
         }
     }
     /// To be done when the group is on disk.
@@ -115,6 +118,10 @@ impl GroupWriter {
             let last = signed.as_ref().and_then(|receipts| receipts.last(domain));
             parts.journal.append(&group, &self.ids, signed.as_ref(), last)?;
             self.last_receipt = last.unwrap_or(self.last_receipt);
+            // Whatever is answered from here on is under the mark.
+            let mark =
+                Mark { batch: group.batch, sequence: sequence + count, receipt: self.last_receipt };
+            self.watermark.advance(&mark).map_err(JournalError::Watermark)?;
             receipts = signed.map(Arc::new);
             crate::metrics::group_written(self.ids.len(), started.elapsed());
             parts.written.send_modify(|groups| *groups += 1);

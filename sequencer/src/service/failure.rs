@@ -4,6 +4,7 @@ use crate::api::ServeError;
 use crate::config::ConfigError;
 use crate::execution::ExecutionError;
 use crate::journal::JournalError;
+use crate::journal::watermark::WatermarkError;
 use crate::main_chain::MainChainError;
 use crate::ordering::OrderingError;
 use crate::settlement::queue::QueueError;
@@ -48,6 +49,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The database lacks what was acknowledged, or nothing says what was.
+    #[error(transparent)]
+    Watermark(#[from] WatermarkError),
     /// The journal cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ExecutionError),

@@ -3,7 +3,8 @@
 use super::StartError;
 use crate::config::Config;
 use crate::execution::{Execution, Policy};
-use crate::journal::{Checkpoint, Head, Journal};
+use crate::journal::watermark::{self, Mark, Watermark};
+use crate::journal::{Checkpoint, Head, Journal, JournalError};
 use crate::lifecycle::Lifecycle;
 use crate::main_chain::At;
 use crate::ordering::Clock;
@@ -36,12 +37,38 @@ pub async fn check_contract(
 pub struct Restored {
     /// Database.
     pub journal: Arc<Journal>,
+    /// At the end of the log.
+    pub watermark: Watermark,
     /// Ledger and open batch.
     pub execution: Execution,
     /// Commitments before the open batch.
     pub book: Book,
     /// States of batches.
     pub lifecycle: Arc<Lifecycle>,
+}
+
+/// Refuses a database that lacks something acknowledged, before anything in it is changed: opening
+/// it for writing throws a damaged tail away.
+fn check_watermark(
+    config: &Config,
+    deployment: &[u8],
+    domain: ark_bn254::Fr,
+) -> Result<(), StartError> {
+    let found = watermark::read(&config.data_dir)?;
+    let journal = Journal::look(&config.data_dir)?;
+    let mut end = Mark::default();
+    if let Some(journal) = &journal {
+        // Receipts of another deployment would only look like another history.
+        if journal.deployment()?.is_some_and(|known| known != deployment) {
+            return Err(JournalError::OtherDeployment.into());
+        }
+        end = journal.end(domain)?;
+    }
+    let accept = config.accept_missing_watermark;
+    watermark::check(&config.data_dir, found, end, accept, |mark| match &journal {
+        Some(journal) => Ok(journal.mark_at(mark.batch, mark.sequence, domain)?),
+        None => Ok(None),
+    })
 }
 
 /// Opens the database and brings back the state it was left in: batches that were closed and not
@@ -53,10 +80,13 @@ pub fn restore(
     domain: ark_bn254::Fr,
     clock: &Clock,
 ) -> Result<Restored, StartError> {
-    let journal = Arc::new(Journal::open(&config.data_dir)?);
     let mut deployment = kerros_protocol::encoding::fr_to_be(&domain).to_vec();
     deployment.extend_from_slice(&key.hash());
+    check_watermark(config, &deployment, domain)?;
+    let journal = Arc::new(Journal::open(&config.data_dir)?);
     journal.bind(&deployment)?;
+    // RocksDB has flushed and synced what it recovered.
+    let watermark = Watermark::open(&config.data_dir, &journal.end(domain)?)?;
     let checkpoint = match journal.checkpoint()? {
         Some(checkpoint) => checkpoint,
         None => {
@@ -112,5 +142,5 @@ pub fn restore(
         accounts = execution.allocated(),
         "restored"
     );
-    Ok(Restored { journal, execution, book, lifecycle })
+    Ok(Restored { journal, watermark, execution, book, lifecycle })
 }

@@ -3,8 +3,10 @@
 use super::failure::TaskError;
 use super::supervision::told;
 use crate::admission::Admission;
+use crate::disk::Disk;
+use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
-use crate::limits::TICK_MS;
+use crate::limits::{DISK_LOOK_MS, TICK_MS};
 use crate::mempool::Command;
 use crate::proving::Proving;
 use crate::settlement::finality::Finality;
@@ -31,12 +33,23 @@ pub async fn metrics_page(
     serving.await.map_err(TaskError::Metrics)
 }
 
+/// Looks at the room on the disk.
+pub async fn look_at_disk(disk: Disk) -> Result<(), TaskError> {
+    let mut interval = tokio::time::interval(Duration::from_millis(DISK_LOOK_MS));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        disk.look();
+    }
+}
+
 /// Time: batch ages, leases, gauges.
 pub struct Ticks {
     pub commands: mpsc::Sender<Command>,
     pub proving: Arc<Proving>,
     pub admission: Admission,
     pub lifecycle: Arc<Lifecycle>,
+    pub journal: Arc<Journal>,
 }
 
 impl Ticks {
@@ -45,6 +58,10 @@ impl Ticks {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
+            // Calls of provers write too and cannot end the service themselves.
+            if self.journal.failed() {
+                return Err(JournalError::Failed.into());
+            }
             // A full queue needs no tick: the writer looks at the age after each command.
             if let Err(mpsc::error::TrySendError::Closed(_)) = self.commands.try_send(Command::Tick)
             {
