@@ -10,6 +10,7 @@ use kerros_sequencer::{Config, Sequencer};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -214,7 +215,18 @@ async fn run(arguments: Arguments) -> Fallible<()> {
 }
 
 #[tokio::main]
-async fn main() -> Fallible<()> {
+async fn main() -> ExitCode {
+    match start().await {
+        Ok(()) => ExitCode::SUCCESS,
+        // As it is meant to be read, not as the program sees it.
+        Err(error) => {
+            eprintln!("kerros-sequencer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> Fallible<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

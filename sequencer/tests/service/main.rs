@@ -3,7 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod child;
 mod durability;
+mod faults;
+mod faults_clock;
+mod faults_disk;
+mod faults_power;
+mod faults_tail;
 mod hostile;
 mod kill;
 mod proving;
