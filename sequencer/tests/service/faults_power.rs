@@ -179,9 +179,9 @@ impl Disk {
             std::fs::File::options().write(true).open(&path).unwrap().set_len(keep).unwrap();
         }
         let mut image = self.durable.clone();
-        for at in 0..image.len() {
-            if !all && image[at] != self.live[at] && rng.r#gen::<bool>() {
-                image[at] = self.live[at];
+        for (byte, live) in image.iter_mut().zip(&self.live) {
+            if !all && byte != live && rng.r#gen::<bool>() {
+                *byte = *live;
             }
         }
         std::fs::write(directory.join("watermark"), image).unwrap();
