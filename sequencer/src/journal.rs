@@ -127,6 +127,10 @@ impl Journal {
         let db = DB::open_cf_descriptors_read_only(&options, path, Self::families(), false)?;
         Ok(Some(Self { db, failed: AtomicBool::new(false) }))
     }
+    /// Nothing is written any more: what an answer rests on could not be written elsewhere.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
     fn options() -> Options {
         let mut options = Options::default();
         // The log counts up to its first torn or damaged record. If that one was acknowledged, the

@@ -29,8 +29,8 @@ fn too_early(have: u32, need: u32) -> SubmitError {
 }
 
 impl Parked {
-    /// Number of transactions.
-    pub fn count(&self) -> usize {
+    #[cfg(test)]
+    fn count(&self) -> usize {
         self.count
     }
     /// Parks a transaction whose account's next nonce is `need`, or answers why not.

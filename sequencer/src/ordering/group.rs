@@ -121,7 +121,11 @@ impl GroupWriter {
             // Whatever is answered from here on is under the mark.
             let mark =
                 Mark { batch: group.batch, sequence: sequence + count, receipt: self.last_receipt };
-            self.watermark.advance(&mark).map_err(JournalError::Watermark)?;
+            if let Err(error) = self.watermark.advance(&mark) {
+                // The sealer must not go on either.
+                parts.journal.fail();
+                return Err(JournalError::Watermark(error));
+            }
             receipts = signed.map(Arc::new);
             crate::metrics::group_written(self.ids.len(), started.elapsed());
             parts.written.send_modify(|groups| *groups += 1);
