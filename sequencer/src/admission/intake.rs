@@ -141,6 +141,10 @@ impl Intake {
             if inner.closed {
                 return None;
             }
+            // A connection may have become trusted or suspect meanwhile: then there is something.
+            if inner.lanes.values().any(|lane| !lane.is_empty()) {
+                continue;
+            }
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         };
         let number = inner.chunks;

@@ -172,6 +172,14 @@ impl Site {
             .stderr(File::create(&said).unwrap())
             .spawn()
             .unwrap();
+        // RocksDB 11.8 can loop for ever over some damaged logs (seen with flipped bits): that process
+        // serves nobody, but the test must not wait for it.
+        let (done, waiting) = std::sync::mpsc::channel::<()>();
+        let pid = child.id().to_string();
+        let watchdog = std::thread::spawn(move || {
+            let late = waiting.recv_timeout(Duration::from_secs(READY_SECONDS_MAX)).is_err();
+            late && Command::new("kill").args(["-KILL", &pid]).status().is_ok()
+        });
         let (mut address, mut prover, mut ready) = (None, None, false);
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let Ok(line) = line else { break };
@@ -186,8 +194,14 @@ impl Site {
                 break;
             }
         }
+        // Fails if the watchdog was quicker.
+        let _ = done.send(());
+        let late = watchdog.join().unwrap();
         let (Some(address), Some(prover), true) = (address, prover, ready) else {
             child.wait().unwrap();
+            if late {
+                return Err(STUCK.to_owned());
+            }
             return Err(std::fs::read_to_string(said).unwrap());
         };
         let mut pid = child.id();
@@ -205,6 +219,11 @@ impl Site {
 pub async fn connect(process: &Process) -> SequencerServiceClient<Channel> {
     SequencerServiceClient::connect(format!("http://{}", process.address)).await.unwrap()
 }
+
+/// Time in which a process has to become ready, in seconds.
+const READY_SECONDS_MAX: u64 = 25;
+/// Said of a process that does not.
+pub const STUCK: &str = "neither ready nor refused in time";
 
 /// What a client was told.
 #[derive(Default, Clone)]
