@@ -266,7 +266,7 @@ impl Running {
     }
     /// Waits until a batch has reached a state.
     pub async fn reached(&mut self, number: u64, state: BatchState) -> proto::Batch {
-        for _ in 0..2_000 {
+        for _ in 0..8_000 {
             let batch = self.batch(number).await;
             if batch.state() >= state {
                 return batch;
