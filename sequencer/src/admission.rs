@@ -4,7 +4,7 @@
 //! Signatures are checked in chunks on threads of their own. Every request between arrival and answer
 //! holds a seat, and seats are bounded, for each connection and in all. Knows no state.
 
-mod intake;
+pub(crate) mod intake;
 mod reply;
 mod seats;
 
@@ -119,35 +119,41 @@ impl Checker {
     pub fn run(self) {
         let mut rng = StdRng::from_entropy();
         let mut keys = KeyCache::new(KEYS_REMEMBERED, &mut rng);
-        while let Some(Chunk { number, items }) = self.intake.take(CHUNK_MAX) {
+        while let Some(chunk) = self.intake.take(CHUNK_MAX) {
             let pause = (self.pace)();
             if pause > 0 {
                 std::thread::sleep(Duration::from_millis(pause));
             }
-            let bytes: Vec<&[u8]> = items.iter().map(|raw| raw.bytes.as_slice()).collect();
-            let started = Instant::now();
-            let checked = decode_and_verify(&bytes, self.domain, &mut keys, &mut rng);
-            crate::metrics::checked(items.len(), started.elapsed());
-            let mut transactions = Vec::with_capacity(items.len());
-            for (raw, checked) in items.into_iter().zip(checked) {
-                let Raw { source, stream, reply, seat, .. } = raw;
-                match checked {
-                    Ok((signed, verified)) => {
-                        source.note(verified.is_ok());
-                        let id = signed.transaction.id();
-                        let signed = Box::new(signed);
-                        transactions.push(Pending { id, signed, verified, stream, reply, seat });
-                    }
-                    Err(error) => reply.send(Answer::Refused(SubmitError::Malformed(error))),
-                }
-            }
-            // Empty chunks too: the writer waits for every number.
-            let command = Command::Transactions { chunk: number, transactions };
+            let command = check(chunk, self.domain, &mut keys, &mut rng);
             if self.commands.blocking_send(command).is_err() {
                 return;
             }
         }
     }
+}
+
+/// Decodes and checks a chunk: what is malformed is answered, the rest goes to the writer.
+pub(crate) fn check(chunk: Chunk, domain: Fr, keys: &mut KeyCache, rng: &mut StdRng) -> Command {
+    let Chunk { number, items } = chunk;
+    let bytes: Vec<&[u8]> = items.iter().map(|raw| raw.bytes.as_slice()).collect();
+    let started = Instant::now();
+    let checked = decode_and_verify(&bytes, domain, keys, rng);
+    crate::metrics::checked(items.len(), started.elapsed());
+    let mut transactions = Vec::with_capacity(items.len());
+    for (raw, checked) in items.into_iter().zip(checked) {
+        let Raw { source, stream, reply, seat, .. } = raw;
+        match checked {
+            Ok((signed, verified)) => {
+                source.note(verified.is_ok());
+                let id = signed.transaction.id();
+                let signed = Box::new(signed);
+                transactions.push(Pending { id, signed, verified, stream, reply, seat });
+            }
+            Err(error) => reply.send(Answer::Refused(SubmitError::Malformed(error))),
+        }
+    }
+    // Empty chunks too: the writer waits for every number.
+    Command::Transactions { chunk: number, transactions }
 }
 
 impl Admission {

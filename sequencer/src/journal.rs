@@ -10,6 +10,7 @@
 mod group;
 pub mod keys;
 mod record;
+pub mod store;
 pub mod watermark;
 
 pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
@@ -19,27 +20,25 @@ pub use record::{
     SettlementRecord, TransactionPlace,
 };
 
+use crate::planted::{Bug, planted};
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex};
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::receipt::Receipt;
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use prost::Message;
-use rocksdb::{
-    ColumnFamilyDescriptor, DB, DBRecoveryMode, Direction, IteratorMode, Options, WriteBatch,
-    WriteOptions,
-};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use store::{Begin, Rocks, Store, StoreError, Write};
 use thiserror::Error;
 use watermark::Mark;
 
 /// Why the database failed or was refused.
 #[derive(Debug, Error)]
 pub enum JournalError {
-    /// RocksDB.
+    /// The store: RocksDB.
     #[error("database: {0}")]
-    Database(#[from] rocksdb::Error),
+    Database(#[from] StoreError),
     /// The watermark, whose group is on disk and must not be answered.
     #[error("watermark: {0}")]
     Watermark(std::io::Error),
@@ -85,7 +84,7 @@ pub enum JournalError {
 
 /// The open database.
 pub struct Journal {
-    db: DB,
+    store: Box<dyn Store>,
     /// Set for good by the first write that fails.
     failed: AtomicBool,
 }
@@ -105,52 +104,20 @@ pub struct SealWrite<'a> {
 impl Journal {
     /// Opens or creates the database.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let mut options = Self::options();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        let db = DB::open_cf_descriptors(&options, path, Self::families())?;
-        Ok(Self { db, failed: AtomicBool::new(false) })
+        Ok(Self::over(Rocks::open(path)?))
     }
     /// Opens the database to look at it, without changing anything that counts; none if nothing was
     /// ever written to it.
     pub fn look(path: &Path) -> Result<Option<Self>, JournalError> {
-        // The last step of making a database.
-        if !path.join("CURRENT").exists() {
-            return Ok(None);
-        }
-        let options = Self::options();
-        let have = DB::list_cf(&options, path)?;
-        // Families are made before the first write.
-        if !keys::FAMILIES.iter().all(|name| have.iter().any(|have| have == name)) {
-            return Ok(None);
-        }
-        let db = DB::open_cf_descriptors_read_only(&options, path, Self::families(), false)?;
-        Ok(Some(Self { db, failed: AtomicBool::new(false) }))
+        Ok(Rocks::look(path)?.map(Self::over))
+    }
+    /// A journal in any store.
+    pub fn over(store: impl Store + 'static) -> Self {
+        Self { store: Box::new(store), failed: AtomicBool::new(false) }
     }
     /// Nothing is written any more: what an answer rests on could not be written elsewhere.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
-    }
-    fn options() -> Options {
-        let mut options = Options::default();
-        // The log counts up to its first torn or damaged record. If that one was acknowledged, the
-        // watermark says so; if not, nobody was told.
-        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-        options.set_max_open_files(512);
-        options.set_keep_log_file_num(4);
-        options
-    }
-    fn families() -> [ColumnFamilyDescriptor; keys::FAMILIES.len()] {
-        keys::FAMILIES.map(|name| {
-            let mut options = Options::default();
-            options.set_compression_type(rocksdb::DBCompressionType::Lz4);
-            if name == keys::TRANSACTIONS {
-                let mut table = rocksdb::BlockBasedOptions::default();
-                table.set_bloom_filter(10.0, false);
-                options.set_block_based_table_factory(&table);
-            }
-            ColumnFamilyDescriptor::new(name, options)
-        })
     }
     /// Whether a write has failed: the service has to end.
     pub fn failed(&self) -> bool {
@@ -161,28 +128,27 @@ impl Journal {
         self.get(keys::META, keys::DEPLOYMENT)
     }
 
-    fn family(&self, name: &'static str) -> &rocksdb::ColumnFamily {
-        self.db.cf_handle(name).expect("opened with all families")
-    }
     fn get(&self, family: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, JournalError> {
-        Ok(self.db.get_cf(self.family(family), key)?)
+        Ok(self.store.get(family, key)?)
     }
-    fn write(&self, batch: WriteBatch) -> Result<(), JournalError> {
+    fn write(&self, write: &Write) -> Result<(), JournalError> {
         if self.failed() {
             return Err(JournalError::Failed);
         }
-        let mut options = WriteOptions::default();
-        options.set_sync(true);
         // Never tried again: after a sync that failed, a second one may succeed without the data.
-        self.db.write_opt(batch, &options).map_err(|error| {
-            self.failed.store(true, Ordering::Release);
+        let written = self.store.write(write, !planted(Bug::NoSync));
+        if planted(Bug::IgnoredError) {
+            return Ok(());
+        }
+        written.map_err(|error| {
+            self.fail();
             error.into()
         })
     }
     fn put(&self, family: &'static str, key: &[u8], value: &[u8]) -> Result<(), JournalError> {
-        let mut batch = WriteBatch::default();
-        batch.put_cf(self.family(family), key, value);
-        self.write(batch)
+        let mut write = Write::default();
+        write.put(family, key, value);
+        self.write(&write)
     }
     fn message<M: Message + Default>(
         &self,
@@ -211,13 +177,12 @@ impl Journal {
     }
     /// Replaces the checkpoint, synced; one that grows fulfils the wish for growth.
     pub fn put_checkpoint(&self, checkpoint: &Checkpoint) -> Result<(), JournalError> {
-        let mut write = WriteBatch::default();
-        let meta = self.family(keys::META);
-        write.put_cf(meta, keys::CHECKPOINT, checkpoint.encode());
+        let mut write = Write::default();
+        write.put(keys::META, keys::CHECKPOINT, checkpoint.encode());
         if checkpoint.before_growth.is_some() {
-            write.delete_cf(meta, keys::GROW);
+            write.delete(keys::META, keys::GROW);
         }
-        self.write(write)
+        self.write(&write)
     }
     /// Writes down that the next batch has to double the ledger, synced.
     pub fn put_grow(&self) -> Result<(), JournalError> {
@@ -250,23 +215,22 @@ impl Journal {
     pub fn accounts(&self) -> Result<Vec<(AccountIndex, Account)>, JournalError> {
         let family = keys::ACCOUNTS;
         let refuse = |source| JournalError::Decode { family, source };
-        let rows = self.db.iterator_cf(self.family(family), IteratorMode::Start);
-        rows.map(|row| {
-            let (key, value) = row?;
-            let key: [u8; 4] = key.as_ref().try_into().map_err(|_| {
-                refuse(DecodeError::Short { what: "account key", need: 4, have: key.len() })
-            })?;
-            let index = AccountIndex::new(u32::from_be_bytes(key)).map_err(refuse)?;
-            Ok((index, Account::decode(&value).map_err(refuse)?))
-        })
-        .collect()
+        self.store
+            .scan(family, Begin::First)
+            .map(|row| {
+                let (key, value) = row?;
+                let key: [u8; 4] = key.as_ref().try_into().map_err(|_| {
+                    refuse(DecodeError::Short { what: "account key", need: 4, have: key.len() })
+                })?;
+                let index = AccountIndex::new(u32::from_be_bytes(key)).map_err(refuse)?;
+                Ok((index, Account::decode(&value).map_err(refuse)?))
+            })
+            .collect()
     }
     /// The first group at or after operation `sequence` of `batch`, of a later batch if need be.
     pub fn next_group(&self, batch: u64, sequence: u32) -> Result<Option<Group>, JournalError> {
-        let family = keys::GROUPS;
         let start = keys::group(batch, sequence);
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        let Some(row) = self.db.iterator_cf(self.family(family), mode).next() else {
+        let Some(row) = self.store.scan(keys::GROUPS, Begin::Up(&start)).next() else {
             return Ok(None);
         };
         let (key, value) = row?;
@@ -279,15 +243,14 @@ impl Journal {
         let (batch, sequence) = (batch.map_err(refuse)?, sequence.map_err(refuse)?);
         Group::decode(batch, sequence, value).map_err(refuse)
     }
-    fn mark(&self, mode: IteratorMode<'_>, domain: Fr) -> Result<Option<Mark>, JournalError> {
-        let row = self.db.iterator_cf(self.family(keys::GROUPS), mode).next();
-        let Some(row) = row else { return Ok(None) };
+    fn mark(&self, from: Begin<'_>, domain: Fr) -> Result<Option<Mark>, JournalError> {
+        let Some(row) = self.store.scan(keys::GROUPS, from).next() else { return Ok(None) };
         let (key, value) = row?;
         Ok(Some(Self::group(&key, &value)?.mark(domain)))
     }
     /// Where the log ends.
     pub fn end(&self, domain: Fr) -> Result<Mark, JournalError> {
-        Ok(self.mark(IteratorMode::End, domain)?.unwrap_or_default())
+        Ok(self.mark(Begin::Last, domain)?.unwrap_or_default())
     }
     /// The mark after `sequence` operations of `batch`, if a group ends there.
     pub fn mark_at(
@@ -298,7 +261,7 @@ impl Journal {
     ) -> Result<Option<Mark>, JournalError> {
         let Some(last) = sequence.checked_sub(1) else { return Ok(None) };
         let key = keys::group(batch, last);
-        let mark = self.mark(IteratorMode::From(&key, Direction::Reverse), domain)?;
+        let mark = self.mark(Begin::Down(&key), domain)?;
         Ok(mark.filter(|mark| (mark.batch, mark.sequence) == (batch, sequence)))
     }
     /// Operations of a batch in order.
@@ -327,36 +290,41 @@ impl Journal {
         receipts: Option<&Receipts>,
         last_receipt: Option<[u8; 32]>,
     ) -> Result<(), JournalError> {
-        let mut write = WriteBatch::default();
+        let mut write = Write::default();
         let (batch, sequence) = (group.batch, group.sequence);
         let key = keys::group(batch, sequence);
-        write.put_cf(self.family(keys::GROUPS), key, group.encode());
+        write.put(keys::GROUPS, key, group.encode());
         if let Some(receipts) = receipts {
-            write.put_cf(self.family(keys::RECEIPTS), key, receipts.store(&group.seal));
+            write.put(keys::RECEIPTS, key, receipts.store(&group.seal));
         }
-        let family = self.family(keys::TRANSACTIONS);
+        if planted(Bug::SplitGroup) {
+            self.write(&std::mem::take(&mut write))?;
+        }
         for (id, index) in ids.iter().zip(0..) {
             let place = TransactionPlace { batch, sequence, index };
-            write.put_cf(family, keys::transaction(id), place.encode());
+            write.put(keys::TRANSACTIONS, keys::transaction(id), place.encode());
         }
         if let Some(hash) = last_receipt {
-            write.put_cf(self.family(keys::META), keys::RECEIPT, hash);
+            write.put(keys::META, keys::RECEIPT, hash);
         }
-        self.write(write)
+        self.write(&write)
     }
     /// Seals a batch, in one synced write.
     pub fn seal(&self, seal: &SealWrite<'_>) -> Result<(), JournalError> {
         let number = seal.record.number;
         assert_eq!(seal.next.head.number, number + 1, "a seal moves on by one batch");
-        let mut write = WriteBatch::default();
-        write.put_cf(self.family(keys::SEALED), keys::batch(number), seal.sealed);
+        let mut write = Write::default();
+        write.put(keys::SEALED, keys::batch(number), seal.sealed);
         let record = seal.record.encode_to_vec();
-        write.put_cf(self.family(keys::RECORDS), keys::batch(number), record);
+        write.put(keys::RECORDS, keys::batch(number), record);
         for (index, account) in seal.accounts {
-            write.put_cf(self.family(keys::ACCOUNTS), keys::account(*index), account.encode());
+            write.put(keys::ACCOUNTS, keys::account(*index), account.encode());
         }
-        write.put_cf(self.family(keys::META), keys::CHECKPOINT, seal.next.encode());
-        self.write(write)
+        if planted(Bug::SplitSeal) {
+            self.write(&std::mem::take(&mut write))?;
+        }
+        write.put(keys::META, keys::CHECKPOINT, seal.next.encode());
+        self.write(&write)
     }
     /// The encoded sealed batch.
     pub fn sealed(&self, number: u64) -> Result<Option<Vec<u8>>, JournalError> {
@@ -368,12 +336,12 @@ impl Journal {
     }
     /// Replaces records in one synced write.
     pub fn put_records(&self, records: &[BatchRecord]) -> Result<(), JournalError> {
-        let mut write = WriteBatch::default();
+        let mut write = Write::default();
         for record in records {
             let key = keys::batch(record.number);
-            write.put_cf(self.family(keys::RECORDS), key, record.encode_to_vec());
+            write.put(keys::RECORDS, key, record.encode_to_vec());
         }
-        self.write(write)
+        self.write(&write)
     }
     /// Where an acknowledged transaction stands.
     pub fn transaction(

@@ -17,10 +17,13 @@ pub mod main_chain;
 pub mod mempool;
 pub mod metrics;
 pub mod ordering;
+mod planted;
 pub mod proving;
 pub mod sealing;
 pub mod service;
 pub mod settlement;
+#[cfg(test)]
+mod simulation;
 pub mod verification;
 
 pub use config::Config;

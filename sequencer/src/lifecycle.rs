@@ -6,6 +6,7 @@
 
 use crate::execution::Closing;
 use crate::journal::{BatchRecord, Journal, JournalError};
+use crate::planted::{Bug, planted};
 use kerros_protocol::proto::BatchState;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -143,6 +144,9 @@ impl Lifecycle {
     /// The main chain no longer has this batch: Verified again, or Sealed if a stranger's proof was
     /// all there was.
     pub fn take_back(&self, number: u64) -> Result<(), JournalError> {
+        if planted(Bug::NoTakeBack) {
+            return Ok(());
+        }
         self.update(number, |record| {
             record.settlement = None;
             let proved = record.proof.is_some();

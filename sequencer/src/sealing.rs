@@ -167,6 +167,11 @@ impl Desk {
     fn wait<'a>(&self, guard: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
         self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
+    fn take(waiting: &mut Waiting) -> Option<Job> {
+        let job = waiting.jobs.pop_front();
+        waiting.busy |= job.is_some();
+        job
+    }
 }
 
 /// The sealer has failed and said why elsewhere.
@@ -180,6 +185,9 @@ pub struct SealerEnded;
 pub struct SealerHandle {
     desk: Arc<Desk>,
     book: Arc<Mutex<Book>>,
+    /// Works whenever the writer has to wait, instead of a thread.
+    #[cfg(test)]
+    inline: Option<Arc<Sealer>>,
 }
 
 /// The sealer's side: a thread of its own.
@@ -192,8 +200,22 @@ pub struct Sealer {
 /// Both sides.
 pub fn sealer(sealing: Sealing, book: Book) -> (SealerHandle, Sealer) {
     let (desk, book) = (Arc::new(Desk::default()), Arc::new(Mutex::new(book)));
-    let handle = SealerHandle { desk: Arc::clone(&desk), book: Arc::clone(&book) };
+    let handle = SealerHandle {
+        desk: Arc::clone(&desk),
+        book: Arc::clone(&book),
+        #[cfg(test)]
+        inline: None,
+    };
     (handle, Sealer { sealing, desk, book })
+}
+
+/// Both sides on one thread: the sealer works when it is asked to or when the writer has to wait.
+#[cfg(test)]
+pub fn inline_sealer(sealing: Sealing, book: Book) -> (SealerHandle, Arc<Sealer>) {
+    let (mut handle, sealer) = sealer(sealing, book);
+    let sealer = Arc::new(sealer);
+    handle.inline = Some(Arc::clone(&sealer));
+    (handle, sealer)
 }
 
 impl Sealer {
@@ -206,11 +228,8 @@ impl Sealer {
     fn work(&self) -> Result<(), JournalError> {
         loop {
             let mut waiting = self.desk.lock();
-            waiting.busy = false;
-            self.desk.changed.notify_all();
             let job = loop {
-                if let Some(job) = waiting.jobs.pop_front() {
-                    waiting.busy = true;
+                if let Some(job) = Desk::take(&mut waiting) {
                     break job;
                 }
                 if waiting.ended {
@@ -219,15 +238,27 @@ impl Sealer {
                 waiting = self.desk.wait(waiting);
             };
             drop(waiting);
-            let number = job.closing.head.number;
-            let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-            self.sealing.run(job.closing, &mut book, job.now)?;
-            drop(book);
-            for reply in job.replies {
-                // Dropped if the caller has gone.
-                let _ = reply.send(number);
-            }
+            self.seal(job)?;
         }
+    }
+    /// Seals one batch, if one waits; whether one did.
+    #[cfg(test)]
+    pub fn step(&self) -> Result<bool, JournalError> {
+        let job = Desk::take(&mut self.desk.lock());
+        job.map_or(Ok(false), |job| self.seal(job).map(|()| true))
+    }
+    fn seal(&self, job: Job) -> Result<(), JournalError> {
+        let number = job.closing.head.number;
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sealing.run(job.closing, &mut book, job.now)?;
+        drop(book);
+        self.desk.lock().busy = false;
+        self.desk.changed.notify_all();
+        for reply in job.replies {
+            // Dropped if the caller has gone.
+            let _ = reply.send(number);
+        }
+        Ok(())
     }
 }
 
@@ -270,6 +301,13 @@ impl SealerHandle {
             }
             if good(&waiting) {
                 return Ok(());
+            }
+            #[cfg(test)]
+            if let Some(sealer) = &self.inline {
+                drop(waiting);
+                sealer.step().map_err(|_| SealerEnded)?;
+                waiting = self.desk.lock();
+                continue;
             }
             waiting = self.desk.wait(waiting);
         }

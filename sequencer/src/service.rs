@@ -5,7 +5,7 @@
 
 mod failure;
 mod receipt_key;
-mod restore;
+pub(crate) mod restore;
 mod supervision;
 mod tasks;
 
@@ -33,7 +33,7 @@ use kerros_protocol::commitment::Srs;
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use receipt_key::receipt_key;
-use restore::{Restored, check_contract, restore};
+use restore::{Restored, State, check_contract, restore};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -149,8 +149,9 @@ impl Sequencer {
         let opened = tokio::task::spawn_blocking(move || {
             restore(&open_config, &open_key, &open_srs, domain, &open_clock)
         });
-        let Restored { journal, watermark, execution, book, lifecycle } =
+        let Restored { journal, watermark, state } =
             opened.await.map_err(|_| StartError::Cancelled)??;
+        let State { execution, book, lifecycle } = state;
         let ours = lifecycle.open() - 1;
         if have > ours {
             return Err(StartError::Behind { have, ours });

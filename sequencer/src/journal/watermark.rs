@@ -103,10 +103,23 @@ pub enum Found {
     Mark(Mark),
 }
 
+/// The file with its two slots, whose length never changes.
+pub trait Slots: Send {
+    /// Writes a slot at an offset and syncs it. After an error the file must not be used again.
+    fn write(&mut self, slot: &[u8], offset: u64) -> std::io::Result<()>;
+}
+
+impl Slots for File {
+    fn write(&mut self, slot: &[u8], offset: u64) -> std::io::Result<()> {
+        self.write_all_at(slot, offset)?;
+        // The file's length never changes: its data is all there is to sync.
+        self.sync_data()
+    }
+}
+
 /// The open file.
-#[derive(Debug)]
 pub struct Watermark {
-    file: File,
+    slots: Box<dyn Slots>,
     counter: u64,
 }
 
@@ -145,10 +158,15 @@ fn newest(bytes: &[u8]) -> Option<(u64, Mark)> {
     slots.into_iter().flatten().max_by_key(|(counter, _)| *counter)
 }
 
+/// What a file's bytes say.
+pub fn found(bytes: &[u8]) -> Found {
+    newest(bytes).map_or(Found::Damaged, |(_, mark)| Found::Mark(mark))
+}
+
 /// Reads the file of a data directory; changes nothing.
 pub fn read(directory: &Path) -> Result<Found, WatermarkError> {
     match std::fs::read(path(directory)) {
-        Ok(bytes) => Ok(newest(&bytes).map_or(Found::Damaged, |(_, mark)| Found::Mark(mark))),
+        Ok(bytes) => Ok(found(&bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Found::Missing),
         Err(error) => Err(failed(directory)(error)),
     }
@@ -209,9 +227,15 @@ impl Watermark {
             return Self::create(directory, &path, end).map_err(failed);
         };
         let file = OpenOptions::new().write(true).open(&path).map_err(&failed)?;
-        let mut watermark = Self { file, counter };
+        let mut watermark = Self { slots: Box::new(file), counter };
         watermark.advance(end).map_err(failed)?;
         Ok(watermark)
+    }
+    /// Over slots that hold `bytes`, whose next write is the slot that does not count.
+    #[cfg(test)]
+    pub fn over(slots: impl Slots + 'static, bytes: &[u8]) -> Self {
+        let counter = newest(bytes).map_or(0, |(counter, _)| counter);
+        Self { slots: Box::new(slots), counter }
     }
     /// A whole file under another name first: a file that is there has a valid slot.
     fn create(directory: &Path, path: &Path, end: &Mark) -> std::io::Result<Self> {
@@ -225,15 +249,13 @@ impl Watermark {
         file.sync_all()?;
         std::fs::rename(&new, path)?;
         File::open(directory)?.sync_all()?;
-        Ok(Self { file, counter })
+        Ok(Self { slots: Box::new(file), counter })
     }
     /// Writes the older slot and syncs it. After an error the file must not be used again.
     pub fn advance(&mut self, mark: &Mark) -> std::io::Result<()> {
         self.counter += 1;
         let slot = encode(self.counter, mark);
-        self.file.write_all_at(&slot, self.counter % 2 * SLOT_EVERY)?;
-        // The file's length never changes: its data is all there is to sync.
-        self.file.sync_data()
+        self.slots.write(&slot, self.counter % 2 * SLOT_EVERY)
     }
 }
 

@@ -4,6 +4,7 @@ use super::Pending;
 use crate::admission::{Answer, SubmitError};
 use crate::execution::TransactionError;
 use crate::limits::{PARKED_MAX, PARKED_MS_MAX, PARKED_PER_ACCOUNT_MAX};
+use crate::planted::{Bug, planted};
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::rejection::Rejection;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -85,6 +86,7 @@ impl Parked {
             let waiting = self.accounts.get(&index).and_then(|account| account.get(&nonce));
             if waiting.is_some_and(|waiting| waiting.since_ms == since)
                 && let Some(Waiting { pending, need, .. }) = self.remove(index, nonce)
+                && !planted(Bug::ParkedDropped)
             {
                 pending.reply.send(Answer::Refused(too_early(nonce, need)));
             }

@@ -4,8 +4,9 @@ use super::Parts;
 use crate::admission::{Answer, Reply, Seat};
 use crate::execution::{Execution, TransactionError};
 use crate::journal::watermark::{Mark, Watermark};
-use crate::journal::{Group, GroupSeal, JournalError, Operation};
+use crate::journal::{Group, GroupSeal, JournalError, Operation, Receipts};
 use crate::mempool::Pending;
+use crate::planted::{Bug, planted};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use ark_bn254::Fr;
@@ -114,27 +115,42 @@ impl GroupWriter {
             let sequence = state.operations() - count;
             let mut group = Group { batch: state.head().number, sequence, operations, seal };
             let domain = parts.signer.domain;
-            let signed = group.sign(domain, |digest| parts.signer.sign(digest));
+            let signed = group.sign(domain, |digest| parts.signer.sign(digest)).map(Arc::new);
             let last = signed.as_ref().and_then(|receipts| receipts.last(domain));
-            parts.journal.append(&group, &self.ids, signed.as_ref(), last)?;
             self.last_receipt = last.unwrap_or(self.last_receipt);
-            // Whatever is answered from here on is under the mark.
             let mark =
                 Mark { batch: group.batch, sequence: sequence + count, receipt: self.last_receipt };
-            if let Err(error) = self.watermark.advance(&mark) {
-                // The sealer must not go on either.
-                parts.journal.fail();
-                return Err(JournalError::Watermark(error));
+            if planted(Bug::MarkFirst) {
+                self.mark(parts, &mark)?;
             }
-            receipts = signed.map(Arc::new);
+            if planted(Bug::AnswerFirst) {
+                self.answer(signed.as_ref());
+            }
+            parts.journal.append(&group, &self.ids, signed.as_deref(), last)?;
+            // Whatever is answered from here on is under the mark.
+            if !planted(Bug::NoMark) {
+                self.mark(parts, &mark)?;
+            }
+            receipts = signed;
             crate::metrics::group_written(self.ids.len(), started.elapsed());
             parts.written.send_modify(|groups| *groups += 1);
         }
         self.ids.clear();
+        self.answer(receipts.as_ref());
+        Ok(())
+    }
+    fn mark(&mut self, parts: &Parts, mark: &Mark) -> Result<(), JournalError> {
+        self.watermark.advance(mark).map_err(|error| {
+            // The sealer must not go on either.
+            parts.journal.fail();
+            JournalError::Watermark(error)
+        })
+    }
+    fn answer(&mut self, receipts: Option<&Arc<Receipts>>) {
         for (reply, seat, outcome) in self.replies.drain(..) {
             reply.send(match outcome {
                 Outcome::New(index) => {
-                    let receipts = receipts.clone().expect("the group has this transaction");
+                    let receipts = receipts.cloned().expect("the group has this transaction");
                     Answer::Acknowledged { receipts, index }
                 }
                 Outcome::Other(answer) => answer,
@@ -142,6 +158,5 @@ impl GroupWriter {
             drop(seat);
         }
         self.then.drain(..).for_each(|work| work());
-        Ok(())
     }
 }

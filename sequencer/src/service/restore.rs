@@ -39,6 +39,12 @@ pub struct Restored {
     pub journal: Arc<Journal>,
     /// At the end of the log.
     pub watermark: Watermark,
+    /// What it holds.
+    pub state: State,
+}
+
+/// What a journal holds.
+pub struct State {
     /// Ledger and open batch.
     pub execution: Execution,
     /// Commitments before the open batch.
@@ -87,6 +93,18 @@ pub fn restore(
     journal.bind(&deployment)?;
     // RocksDB has flushed and synced what it recovered.
     let watermark = Watermark::open(&config.data_dir, &journal.end(domain)?)?;
+    let state = recover(&journal, config, key, srs, clock)?;
+    Ok(Restored { journal, watermark, state })
+}
+
+/// Brings back the state a journal was left in.
+pub fn recover(
+    journal: &Arc<Journal>,
+    config: &Config,
+    key: &VerificationKey,
+    srs: &Srs,
+    clock: &Clock,
+) -> Result<State, StartError> {
     let checkpoint = match journal.checkpoint()? {
         Some(checkpoint) => checkpoint,
         None => {
@@ -114,9 +132,9 @@ pub fn restore(
     fees.extend_from_slice(&config.fee_owner.0);
     journal.bind_fees(&fees, head.number)?;
     let mut book = Book { commitments, before_growth, lagrange: srs.lagrange(head.k)? };
-    let lifecycle = Arc::new(Lifecycle::load(Arc::clone(&journal), head.number)?);
+    let lifecycle = Arc::new(Lifecycle::load(Arc::clone(journal), head.number)?);
     let sealing = Sealing {
-        journal: Arc::clone(&journal),
+        journal: Arc::clone(journal),
         lifecycle: Arc::clone(&lifecycle),
         beneficiary: config.beneficiary,
     };
@@ -142,5 +160,5 @@ pub fn restore(
         accounts = execution.allocated(),
         "restored"
     );
-    Ok(Restored { journal, watermark, execution, book, lifecycle })
+    Ok(State { execution, book, lifecycle })
 }

@@ -10,6 +10,7 @@ use crate::lifecycle::Lifecycle;
 use crate::limits::{LOG_BLOCKS_MAX, RESEND_MS};
 use crate::main_chain::{Call, MainChainError, Refusal, Wallet};
 use crate::ordering::Clock;
+use crate::planted::{Bug, planted};
 use alloy::primitives::{B256, U256};
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::proto::BatchState;
@@ -46,7 +47,21 @@ pub enum Progress {
 
 impl Poster {
     /// Does the next thing, if there is one.
+    ///
+    /// A halt is believed only if the chain's head is the same after as before: else the answers it
+    /// rests on are of different blocks, and together they may say what never was.
     pub async fn step(&mut self) -> Result<Progress, StepError> {
+        let before = self.contract.chain.head().await?;
+        let result = self.advance().await;
+        if let Err(StepError::Halt(halt)) = &result
+            && self.contract.chain.head().await?.hash != before.hash
+        {
+            tracing::info!(%halt, "the main chain has moved meanwhile: looking again");
+            return Ok(Progress::Moved);
+        }
+        result
+    }
+    async fn advance(&mut self) -> Result<Progress, StepError> {
         let have = self.contract.batch_number().await?;
         self.take_back(have)?;
         let Some(record) = self.lifecycle.next_to_post() else {
@@ -204,6 +219,11 @@ impl Poster {
             signed_ms: (self.clock)(),
             calldata_len: calldata.len() as u64,
         };
+        if planted(Bug::SendFirst) {
+            let progress = self.send(number, &post).await?;
+            self.journal.put_post(number, &post)?;
+            return Ok(progress);
+        }
         self.journal.put_post(number, &post)?;
         self.send(number, &post).await
     }
@@ -257,7 +277,8 @@ impl Poster {
             // The same number in the sender's order, so that at most one of the two is included.
             let next = chain.nonce(self.wallet.address()).await?;
             let (_, calldata) = self.calldata(record)?;
-            let nonce = if next > post.nonce + 1 { next } else { post.nonce };
+            let taken = next > post.nonce + 1 || planted(Bug::NewNonce);
+            let nonce = if taken { next } else { post.nonce };
             return self.sign_and_send(number, calldata, nonce).await;
         }
         match self.send(number, &post).await {

@@ -90,7 +90,8 @@ impl QueueFollower {
         Ok(Some((view, at)))
     }
 
-    async fn step(&self, next: &mut u64) -> Result<Step, QueueError> {
+    /// Hands over what comes after entry `next`, and moves `next`.
+    pub(crate) async fn step(&self, next: &mut u64) -> Result<Step, QueueError> {
         let contract = &self.contract;
         let Some((view, at)) = self.look().await? else { return Ok(Step::Current) };
         let tail = view.queue_final;
@@ -121,9 +122,13 @@ impl QueueFollower {
     }
 }
 
-enum Step {
+/// What is left to do.
+pub(crate) enum Step {
+    /// Nothing before the chain moves.
     Current,
+    /// More entries.
     Behind,
+    /// The writer is gone.
     Gone,
 }
 

@@ -1,0 +1,441 @@
+//! A main chain that loses transactions, answers late, answers wrong and reorganises; the contract
+//! as far as a sequencer can tell the difference: numbers, roots, queue, proofs.
+//!
+//! The contract keeps its own ledger from the posted data alone.
+
+use crate::main_chain::{
+    Answer, At, BlockHead, Call, Fees, LogEntry, LogQuery, MainChain, MainChainError,
+    PublishedTransaction, Receipt, Refusal,
+};
+use alloy::consensus::{Transaction, TxEnvelope};
+use alloy::eips::eip2718::Decodable2718;
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::sol_types::{SolCall, SolEvent};
+use ark_bn254::Fr;
+use kerros_protocol::commitment::Commitments;
+use kerros_protocol::ledger::Ledger;
+use kerros_protocol::transcript::Statement;
+use kerros_protocol::transition;
+use kerros_protocol::verification_key::VerificationKey;
+use kerros_verifier::contract::Kerros;
+use rand::Rng;
+use rand::rngs::StdRng;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+/// Blocks on top of a final one; no reorganisation is deeper.
+pub const CONFIRMATIONS: u64 = 2;
+pub const CHAIN_ID: u64 = 31_337;
+pub const CONTRACT: Address = Address::repeat_byte(0xc0);
+
+/// What a good proof of a statement carries as its h.
+pub fn good(statement: &Statement) -> Fr {
+    statement.beta(&Fr::from(0u64))
+}
+
+/// An entry of the queue.
+#[derive(Clone)]
+pub struct Entry {
+    pub stored: Kerros::queueEntryReturn,
+}
+
+#[derive(Clone)]
+pub struct ContractState {
+    pub number: u64,
+    pub head: u64,
+    root: B256,
+    pub queue: Vec<Entry>,
+    pub ledger: Ledger,
+    nonce: u64,
+}
+
+#[derive(Clone)]
+struct Block {
+    head: BlockHead,
+    state: ContractState,
+    receipts: Vec<Receipt>,
+}
+
+#[derive(Clone)]
+struct Sent {
+    raw: Bytes,
+    nonce: u64,
+}
+
+struct Inner {
+    key: VerificationKey,
+    domain: Fr,
+    blocks: Vec<Block>,
+    /// Everything that was ever sent.
+    sent: BTreeMap<B256, Sent>,
+    /// Of these, what waits, by number.
+    mempool: BTreeMap<u64, B256>,
+    arrivals: Vec<Entry>,
+    dice: StdRng,
+    /// In 100: how often a question fails, is answered late, or loses its answer.
+    trouble: u32,
+    salt: u64,
+    violation: Option<String>,
+}
+
+/// The node and the chain behind it.
+#[derive(Clone)]
+pub struct SimulatedChain(Arc<Mutex<Inner>>);
+
+/// Lets others go first once.
+struct Once(bool);
+
+impl Future for Once {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, false) { Poll::Pending } else { Poll::Ready(()) }
+    }
+}
+
+impl SimulatedChain {
+    pub fn new(key: VerificationKey, domain: Fr, dice: StdRng) -> Self {
+        let k = key.k_genesis;
+        let state = ContractState {
+            number: 0,
+            head: 0,
+            root: Commitments::empty().root(k).0.into(),
+            queue: Vec::new(),
+            ledger: Ledger::new(k),
+            nonce: 0,
+        };
+        let head = BlockHead {
+            number: 0,
+            hash: B256::repeat_byte(1),
+            parent: B256::ZERO,
+            timestamp: 0,
+            base_fee: 1,
+        };
+        let blocks = vec![Block { head, state, receipts: Vec::new() }];
+        Self(Arc::new(Mutex::new(Inner {
+            key,
+            domain,
+            blocks,
+            sent: BTreeMap::new(),
+            mempool: BTreeMap::new(),
+            arrivals: Vec::new(),
+            dice,
+            trouble: 0,
+            salt: 0,
+            violation: None,
+        })))
+    }
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// How often, in 100, something goes wrong with a question.
+    pub fn set_trouble(&self, trouble: u32) {
+        self.lock().trouble = trouble;
+    }
+    /// The contract after the newest block.
+    pub fn state(&self) -> ContractState {
+        self.lock().tip().state.clone()
+    }
+    /// The last batch in a block that no reorganisation reaches.
+    pub fn settled(&self) -> u64 {
+        let inner = self.lock();
+        let deep = inner.tip().head.number.saturating_sub(CONFIRMATIONS);
+        inner.blocks[usize::try_from(deep).expect("small")].state.number
+    }
+    /// What the chain saw that must never happen.
+    pub fn violation(&self) -> Option<String> {
+        self.lock().violation.take()
+    }
+    /// An entry for the next block.
+    pub fn enqueue(&self, stored: Kerros::queueEntryReturn) {
+        self.lock().arrivals.push(Entry { stored });
+    }
+    /// Mines a block of what waits, or of nothing if `empty`.
+    pub fn mine(&self, empty: bool) {
+        self.lock().mine(empty);
+    }
+    /// The node forgets transactions that wait.
+    pub fn forget(&self) {
+        self.lock().mempool.clear();
+    }
+    /// Replaces the last blocks, at most [`CONFIRMATIONS`], by one more empty ones; posts in them wait
+    /// again, or are lost.
+    pub fn reorganise(&self, depth: u64, lose: bool) {
+        self.lock().reorganise(depth, lose);
+    }
+    fn answer<'a, T: Send + 'a>(
+        &self,
+        ask: impl FnOnce(&mut Inner) -> Result<T, MainChainError> + Send + 'a,
+    ) -> Answer<'a, T> {
+        let this = self.clone();
+        Box::pin(async move {
+            let (before, after, unasked, lost) = {
+                let mut inner = this.lock();
+                let trouble = inner.trouble;
+                let mut hit = |parts: u32| inner.dice.gen_range(0..100 * parts) < trouble;
+                (hit(1), hit(1), hit(8), hit(8))
+            };
+            let late = || MainChainError::Unreachable { reason: "time-out".to_owned() };
+            Once(before).await;
+            if unasked {
+                return Err(late());
+            }
+            let answer = ask(&mut this.lock());
+            Once(after).await;
+            if lost { Err(late()) } else { answer }
+        })
+    }
+}
+
+impl Inner {
+    fn tip(&self) -> &Block {
+        self.blocks.last().expect("genesis stays")
+    }
+    fn at(&self, at: At) -> Result<&ContractState, MainChainError> {
+        match at {
+            At::Latest => Ok(&self.tip().state),
+            At::Block(number) => {
+                let block = usize::try_from(number).ok().and_then(|n| self.blocks.get(n));
+                block.map(|block| &block.state).ok_or(MainChainError::NoBlock { number })
+            }
+        }
+    }
+    fn mine(&mut self, empty: bool) {
+        let tip = self.tip().head;
+        let mut state = self.tip().state.clone();
+        self.salt += 1;
+        let number = tip.number + 1;
+        let hash = keccak256([tip.hash.as_slice(), &self.salt.to_be_bytes()].concat());
+        let mut receipts = Vec::new();
+        if !empty {
+            state.queue.append(&mut self.arrivals);
+            while let Some(waiting) = self.mempool.remove(&state.nonce) {
+                state.nonce += 1;
+                receipts.push(self.execute(&mut state, waiting, number, hash));
+            }
+            self.mempool.retain(|nonce, _| *nonce >= state.nonce);
+        }
+        let head = BlockHead { number, hash, parent: tip.hash, timestamp: number, base_fee: 1 };
+        self.blocks.push(Block { head, state, receipts });
+    }
+    fn execute(
+        &mut self,
+        state: &mut ContractState,
+        transaction: B256,
+        block: u64,
+        block_hash: B256,
+    ) -> Receipt {
+        let sent = self.sent.get(&transaction).expect("it was sent");
+        let decoded = TxEnvelope::decode_2718(&mut sent.raw.as_ref()).expect("was accepted");
+        let result = self.post(state, decoded.input());
+        let mut logs = Vec::new();
+        if let Ok(event) = &result {
+            let data = event.encode_log_data();
+            logs.push(LogEntry {
+                address: CONTRACT,
+                topics: data.topics().to_vec(),
+                data: data.data,
+                block,
+                block_hash,
+                transaction,
+                index: 0,
+            });
+        }
+        if let Err(reason) = &result {
+            // The sequencer pays for it, and a batch may be lost or doubled.
+            self.violation.get_or_insert(format!("a post reverted: {reason}"));
+        }
+        Receipt {
+            transaction,
+            block,
+            block_hash,
+            succeeded: result.is_ok(),
+            gas_used: 1,
+            gas_price: 1,
+            contract: None,
+            logs,
+            revert: result.is_err().then(Bytes::new),
+        }
+    }
+    /// `Kerros.post`, with a proof system that cannot be fooled.
+    fn post(&self, state: &mut ContractState, input: &[u8]) -> Result<Kerros::BatchPosted, String> {
+        let call = Kerros::postCall::abi_decode(input).map_err(|error| error.to_string())?;
+        let post = kerros_verifier::post::read(&self.key, &call.p).map_err(|e| e.to_string())?;
+        if post.number != state.number + 1 {
+            return Err(format!("batch {} after batch {}", post.number, state.number));
+        }
+        let k = state.ledger.k();
+        if post.stored.root(k).0 != state.root {
+            return Err(format!("batch {} starts from another root", post.number));
+        }
+        let claimed = post.data.queue_entries();
+        let (mut deposits, mut forced) =
+            (post.data.deposits.iter(), post.data.exits.iter().filter(|exit| exit.forced));
+        for number in state.head..state.head + claimed {
+            let place = usize::try_from(number).expect("small");
+            let stored = &state.queue.get(place).ok_or("the queue is shorter")?.stored.entry;
+            let served = match stored.kind {
+                1 => deposits.next().is_some_and(|d| {
+                    (d.amount, d.asset.get(), d.key.to_be(), d.owner.0)
+                        == (stored.amount, stored.asset, stored.key.to_be_bytes(), stored.owner.0.0)
+                }),
+                _ => forced.next().is_some_and(|e| {
+                    (u64::from(e.from.get()), e.recipient.0) == (stored.amount, stored.sender.0.0)
+                }),
+            };
+            if !served {
+                return Err(format!("entry {number} is another"));
+            }
+        }
+        let statement = post.statement(&self.key, self.domain, k, state.head);
+        if post.proof.h != good(&statement) {
+            return Err(format!("the proof of batch {} does not hold", post.number));
+        }
+        if post.grown.is_some() {
+            state.ledger.grow();
+        }
+        transition::replay(&mut state.ledger, &post.data).map_err(|error| error.to_string())?;
+        (state.number, state.head) = (post.number, statement.end);
+        state.root = statement.new_root().0.into();
+        Ok(Kerros::BatchPosted {
+            number: state.number,
+            newRoot: state.root,
+            first: statement.first,
+            end: statement.end,
+            k: statement.k,
+            beneficiary: Address::from(statement.beneficiary.0),
+        })
+    }
+    fn reorganise(&mut self, depth: u64, lose: bool) {
+        let depth = depth.min(CONFIRMATIONS).min(self.tip().head.number);
+        let keep = self.blocks.len() - usize::try_from(depth).expect("small");
+        let gone: Vec<Block> = self.blocks.drain(keep..).collect();
+        let before = self.tip().state.queue.len();
+        if let Some(last) = gone.last() {
+            let mut again = last.state.queue[before..].to_vec();
+            again.append(&mut self.arrivals);
+            self.arrivals = again;
+        }
+        self.salt += 1;
+        for _ in 0..=depth {
+            self.mine(true);
+        }
+        // Which of them the new chain includes is seen later.
+        if lose {
+            self.mempool.clear();
+            return;
+        }
+        for receipt in gone.iter().flat_map(|block| &block.receipts) {
+            if let Some(sent) = self.sent.get(&receipt.transaction) {
+                self.mempool.entry(sent.nonce).or_insert(receipt.transaction);
+            }
+        }
+    }
+    fn offer(&mut self, raw: Bytes) -> Result<B256, MainChainError> {
+        let decoded = TxEnvelope::decode_2718(&mut raw.as_ref()).expect("the poster's own bytes");
+        let (hash, nonce) = (*decoded.tx_hash(), decoded.nonce());
+        let next = self.tip().state.nonce;
+        if nonce < next {
+            let (expected, got) = (Some(next), Some(nonce));
+            return Err(Refusal::NonceTooLow { expected, got }.into());
+        }
+        if self.mempool.get(&nonce) == Some(&hash) {
+            return Err(Refusal::AlreadyKnown.into());
+        }
+        self.sent.insert(hash, Sent { raw, nonce });
+        self.mempool.insert(nonce, hash);
+        Ok(hash)
+    }
+    fn call(&self, input: &[u8], at: At) -> Result<Vec<u8>, MainChainError> {
+        let state = self.at(at)?;
+        let selector: [u8; 4] = input[..4].try_into().expect("a selector");
+        Ok(match selector {
+            Kerros::batchNumberCall::SELECTOR => {
+                Kerros::batchNumberCall::abi_encode_returns(&state.number)
+            }
+            Kerros::rootCall::SELECTOR => Kerros::rootCall::abi_encode_returns(&state.root),
+            Kerros::assetCountCall::SELECTOR => Kerros::assetCountCall::abi_encode_returns(&2),
+            Kerros::tailCall::SELECTOR => {
+                Kerros::tailCall::abi_encode_returns(&(state.queue.len() as u64))
+            }
+            Kerros::pendingDepositsCall::SELECTOR => {
+                let waiting = &state.queue[usize::try_from(state.head).expect("small")..];
+                let count = waiting.iter().filter(|entry| entry.stored.entry.kind == 1).count();
+                let count = u32::try_from(count).expect("few");
+                Kerros::pendingDepositsCall::abi_encode_returns(&count)
+            }
+            Kerros::queueEntryCall::SELECTOR => {
+                let call = Kerros::queueEntryCall::abi_decode(input).expect("own call");
+                let place = usize::try_from(call.index).expect("small");
+                Kerros::queueEntryCall::abi_encode_returns(&state.queue[place].stored)
+            }
+            other => panic!("the contract is asked {other:?}"),
+        })
+    }
+    fn receipt(&self, transaction: B256) -> Option<Receipt> {
+        let receipts = self.blocks.iter().flat_map(|block| &block.receipts);
+        receipts.into_iter().find(|receipt| receipt.transaction == transaction).cloned()
+    }
+}
+
+impl MainChain for SimulatedChain {
+    fn chain_id(&self) -> Answer<'_, u64> {
+        self.answer(|_| Ok(CHAIN_ID))
+    }
+    fn head(&self) -> Answer<'_, BlockHead> {
+        self.answer(|inner| Ok(inner.tip().head))
+    }
+    fn block(&self, number: u64) -> Answer<'_, Option<BlockHead>> {
+        self.answer(move |inner| {
+            let block = usize::try_from(number).ok().and_then(|n| inner.blocks.get(n));
+            Ok(block.map(|block| block.head))
+        })
+    }
+    fn balance(&self, _: Address, _: At) -> Answer<'_, U256> {
+        self.answer(|_| Ok(U256::MAX))
+    }
+    fn code(&self, _: Address, at: At) -> Answer<'_, Bytes> {
+        self.answer(move |inner| inner.at(at).map(|_| Bytes::from_static(&[1])))
+    }
+    fn nonce(&self, _: Address) -> Answer<'_, u64> {
+        self.answer(|inner| {
+            let mined = inner.tip().state.nonce;
+            Ok((mined..).find(|nonce| !inner.mempool.contains_key(nonce)).unwrap_or(mined))
+        })
+    }
+    fn fees(&self) -> Answer<'_, Fees> {
+        self.answer(|inner| {
+            // So that no two transactions with one number are the same.
+            let fee = u128::from(inner.tip().head.number) + 2;
+            Ok(Fees { max_fee_per_gas: fee, max_priority_fee_per_gas: 1 })
+        })
+    }
+    fn call(&self, call: Call, at: At) -> Answer<'_, Bytes> {
+        self.answer(move |inner| Ok(inner.call(&call.input, at)?.into()))
+    }
+    fn estimate_gas(&self, call: Call) -> Answer<'_, u64> {
+        self.answer(move |inner| {
+            let mut state = inner.tip().state.clone();
+            let done = inner.post(&mut state, &call.input);
+            done.map(|_| 500_000).map_err(|_| MainChainError::reverted(Bytes::new()))
+        })
+    }
+    fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256> {
+        self.answer(move |inner| inner.offer(transaction))
+    }
+    fn receipt(&self, transaction: B256) -> Answer<'_, Option<Receipt>> {
+        self.answer(move |inner| Ok(inner.receipt(transaction)))
+    }
+    fn logs(&self, query: LogQuery) -> Answer<'_, Vec<LogEntry>> {
+        self.answer(move |inner| {
+            let blocks = inner.blocks.iter();
+            let wanted = blocks.filter(|b| (query.from..=query.to).contains(&b.head.number));
+            let receipts = wanted.flat_map(|block| &block.receipts);
+            Ok(receipts.flat_map(|receipt| receipt.logs.iter().cloned()).collect())
+        })
+    }
+    fn transaction(&self, hash: B256) -> Answer<'_, Option<PublishedTransaction>> {
+        self.answer(move |_| panic!("nobody asks for {hash}"))
+    }
+}
