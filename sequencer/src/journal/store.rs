@@ -28,8 +28,11 @@ impl From<rocksdb::Error> for StoreError {
 #[derive(Debug, Clone, Default)]
 pub struct Write {
     bytes: Vec<u8>,
-    changes: Vec<(&'static str, Range<usize>, Option<Range<usize>>)>,
+    changes: Vec<Place>,
 }
+
+/// A family, and where key and value lie.
+type Place = (&'static str, Range<usize>, Option<Range<usize>>);
 
 /// A family, a key, and the value it gets; none deletes.
 pub type Change<'a> = (&'static str, &'a [u8], Option<&'a [u8]>);

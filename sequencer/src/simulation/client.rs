@@ -42,7 +42,8 @@ pub struct Client {
     source: Option<Arc<Source>>,
     stream: u64,
     sequence: u64,
-    answers: (mpsc::UnboundedSender<(u64, Answer)>, mpsc::UnboundedReceiver<(u64, Answer)>),
+    tell: mpsc::UnboundedSender<(u64, Answer)>,
+    answers: mpsc::UnboundedReceiver<(u64, Answer)>,
     sent: Vec<Sent>,
     bursts: Vec<Burst>,
     /// Whatever was signed, to be sent again.
@@ -62,12 +63,14 @@ pub struct Told {
 
 impl Client {
     pub fn new(name: u8) -> Self {
+        let (tell, answers) = mpsc::unbounded_channel();
         Self {
             name,
             source: None,
             stream: 0,
             sequence: 0,
-            answers: mpsc::unbounded_channel(),
+            tell,
+            answers,
             sent: Vec::new(),
             bursts: Vec::new(),
             signed: Vec::new(),
@@ -191,7 +194,7 @@ impl Client {
         let Some(seat) = source.try_seat() else { return false };
         let (reply, waiting, stream) = if streamed {
             self.sequence += 1;
-            let (sequence, answers) = (self.sequence, self.answers.0.clone());
+            let (sequence, answers) = (self.sequence, self.tell.clone());
             self.stream = u64::from(self.name);
             (Reply::Stream { sequence, answers }, Waiting::Stream(sequence), self.stream)
         } else {
@@ -205,7 +208,7 @@ impl Client {
     /// The connection is gone: what has no answer is asked for again later.
     pub fn lose_connection(&mut self) {
         (self.source, self.sequence) = (None, 0);
-        self.answers = mpsc::unbounded_channel();
+        (self.tell, self.answers) = mpsc::unbounded_channel();
         for sent in self.sent.drain(..) {
             self.signed.push(sent.bytes);
         }
@@ -223,7 +226,7 @@ impl Client {
     ) -> Result<(), String> {
         let mut streamed = BTreeMap::new();
         loop {
-            match self.answers.1.try_recv() {
+            match self.answers.try_recv() {
                 Ok((sequence, answer)) => {
                     if streamed.insert(sequence, answer).is_some() {
                         return Err(format!("two answers to request {sequence}"));
