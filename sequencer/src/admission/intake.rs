@@ -156,6 +156,10 @@ impl Intake {
         }
         Some(Chunk { number, items })
     }
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().lanes.values().map(VecDeque::len).sum()
+    }
     /// Ends all takers; what waits is dropped and thereby answered.
     pub fn close(&self) {
         let mut inner = self.lock();

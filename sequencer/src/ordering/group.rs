@@ -116,18 +116,26 @@ impl GroupWriter {
             let domain = parts.signer.domain;
             let signed = group.sign(domain, |digest| parts.signer.sign(digest));
             let last = signed.as_ref().and_then(|receipts| receipts.last(domain));
+            let signed_at = Instant::now();
             parts.journal.append(&group, &self.ids, signed.as_ref(), last)?;
+            let synced = signed_at.elapsed();
             self.last_receipt = last.unwrap_or(self.last_receipt);
             // Whatever is answered from here on is under the mark.
             let mark =
                 Mark { batch: group.batch, sequence: sequence + count, receipt: self.last_receipt };
+            let marking = Instant::now();
             if let Err(error) = self.watermark.advance(&mark) {
                 // The sealer must not go on either.
                 parts.journal.fail();
                 return Err(JournalError::Watermark(error));
             }
             receipts = signed.map(Arc::new);
-            crate::metrics::group_written(self.ids.len(), started.elapsed());
+            crate::metrics::group_written(
+                self.ids.len(),
+                started.elapsed(),
+                synced,
+                marking.elapsed(),
+            );
             parts.written.send_modify(|groups| *groups += 1);
         }
         self.ids.clear();
