@@ -98,7 +98,8 @@ impl Observer {
         }
         metrics::settled(self.lifecycle.unsettled(), self.lifecycle.last_final());
         if let Some(head) = pulse.head() {
-            let age = Duration::from_millis(clock.saturating_sub(head.timestamp * 1_000));
+            let age =
+                Duration::from_millis(clock.saturating_sub(head.timestamp.saturating_mul(1_000)));
             metrics::main_chain(head.number, age);
         }
         metrics::main_chain_silence(Duration::from_millis(now.saturating_sub(facts.head_seen_ms)));

@@ -1,6 +1,6 @@
 //! What an operator sees of the real binary: its log, its metrics, and how it stops.
 
-use crate::child::{PAYERS, Process, Site, Told, check, connect, load, prove};
+use crate::child::{PAYERS, Process, Site, Told, check, connect, load, pay, prove};
 use crate::rig::{health_client, page, reason, secret, transfer};
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::submit_transactions_response::Result as Outcome;
@@ -160,10 +160,10 @@ async fn sigterm_with_open_streams_ends_in_time_and_loses_nothing_that_was_ackno
     let process = site.start();
     check(&process, &Told::default(), 0).await.unwrap();
     let told = Arc::new(Mutex::new(Told::default()));
-    // The last payer pays by stream.
-    let mut payers = load(&site, &process, &told).await;
-    payers.pop().unwrap().abort();
     let mut client = connect(&process).await;
+    // The last payer pays by stream.
+    let unary = |payer| tokio::spawn(pay(site.domain, payer, client.clone(), Arc::clone(&told)));
+    let payers: Vec<_> = (1..PAYERS).map(unary).collect();
     let watched = client.watch_batches(WatchBatchesRequest { from_number: 1 }).await.unwrap();
     let request = FollowReceiptsRequest { from_batch: 1, from_order: 0 };
     let followed = client.follow_receipts(request).await.unwrap();

@@ -3,7 +3,9 @@
 
 use crate::child::{BINARY, Site};
 use crate::operations::{settled, stopped};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -100,6 +102,13 @@ fn what_is_printed_is_a_file_with_the_same_effect() {
 }
 
 #[test]
+fn the_example_for_operators_is_a_file_that_is_read() {
+    let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/sequencer.toml"));
+    let output = run(example, &["--print-config"], &[]);
+    assert!(printed(&output, "confirmations").starts_with("confirmations = 64 # file, "));
+}
+
+#[test]
 fn what_is_wrong_in_a_file_is_told_with_its_file_line_and_key() {
     for (line, problem) in [
         ("pol_ms = 1", "unknown key `pol_ms`"),
@@ -164,14 +173,30 @@ async fn the_url_of_a_node_is_neither_printed_nor_logged() {
         flags.push(format!("--{name}={}", site.path().join(name).display()));
     }
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let started = run(&path, &flags, &[]);
-    assert_eq!(started.status.code(), Some(1));
-    let told = all(&started);
-    assert!(told.contains("main chain not reachable") && told.contains("TRACE"), "{told}");
+    // Nobody there, and somebody who answers nonsense.
+    let alone = run(&path, &flags, &[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let node = listener.local_addr().unwrap();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4_096];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let other = format!("--main-chain={}", URL.replace("127.0.0.1:1", &node.to_string()));
+    let with_other: Vec<&str> = flags.iter().copied().chain([other.as_str()]).collect();
+    let refused = run(&path, &with_other, &[]);
+    assert!(answering.join().unwrap().contains("aPiKeY"), "the node is sent the whole URL");
+    for output in [&alone, &refused] {
+        assert_eq!(output.status.code(), Some(1));
+        let told = all(output);
+        assert!(told.contains("main chain not reachable") && told.contains("TRACE"), "{told}");
+    }
     let printed = run(&path, &["--print-config"], &[]);
     assert!(all(&printed).contains("main_chain = \"http://127.0.0.1:1/…\""), "{}", all(&printed));
     let help = run(&path, &["--help"], &[("KERROS_MAIN_CHAIN", URL)]);
-    for output in [started, printed, help] {
+    for output in [alone, refused, printed, help] {
         for secret in URL_SECRETS {
             assert!(!all(&output).contains(secret), "{secret} in {}", all(&output));
         }
