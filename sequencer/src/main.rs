@@ -32,10 +32,9 @@ fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Messages never quote what the file holds, nor a path that is a key by mistake.
+/// Messages never quote what the file holds.
 fn wallet(arguments: &Arguments) -> Fallible<Option<Wallet>> {
     let Some(path) = &arguments.poster_key_file else { return Ok(None) };
-    refuse_key(path)?;
     let shown = path.display();
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     let text = text.map_err(|error| format!("poster_key_file: {shown}: {error}"))?;
@@ -45,6 +44,7 @@ fn wallet(arguments: &Arguments) -> Fallible<Option<Wallet>> {
     Ok(Some(Wallet::new(key)))
 }
 
+/// A path that is a key by mistake must not be shown.
 fn refuse_key(path: &Path) -> Result<(), &'static str> {
     let is_key = path.to_str().is_some_and(|text| text.parse::<Hex<32>>().is_ok());
     match is_key {

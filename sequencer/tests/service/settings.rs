@@ -5,7 +5,7 @@ use crate::child::{BINARY, Site};
 use crate::operations::{settled, stopped};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -168,7 +168,8 @@ fn a_key_in_the_place_of_its_files_path_is_refused_and_not_repeated() {
 async fn the_url_of_a_node_is_neither_printed_nor_logged() {
     let site = Site::new().await;
     let (_dir, path) = file(REQUIRED);
-    let mut flags = vec!["--log-filter=trace,alloy_transport_http=trace".to_owned()];
+    let mut flags =
+        vec!["--log-filter=trace,alloy_transport_http::reqwest_transport=trace".to_owned()];
     for name in ["key", "srs"] {
         flags.push(format!("--{name}={}", site.path().join(name).display()));
     }
@@ -187,6 +188,8 @@ async fn the_url_of_a_node_is_neither_printed_nor_logged() {
     let other = format!("--main-chain={}", URL.replace("127.0.0.1:1", &node.to_string()));
     let with_other: Vec<&str> = flags.iter().copied().chain([other.as_str()]).collect();
     let refused = run(&path, &with_other, &[]);
+    // If it did not ask the node, nobody else does.
+    drop(TcpStream::connect(node));
     assert!(answering.join().unwrap().contains("aPiKeY"), "the node is sent the whole URL");
     for output in [&alone, &refused] {
         assert_eq!(output.status.code(), Some(1));
