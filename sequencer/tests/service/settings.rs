@@ -168,8 +168,8 @@ fn a_key_in_the_place_of_its_files_path_is_refused_and_not_repeated() {
 async fn the_url_of_a_node_is_neither_printed_nor_logged() {
     let site = Site::new().await;
     let (_dir, path) = file(REQUIRED);
-    let mut flags =
-        vec!["--log-filter=trace,alloy_transport_http::reqwest_transport=trace".to_owned()];
+    let mut flags = vec!["--allow-development".to_owned()];
+    flags.push("--log-filter=trace,alloy_transport_http::reqwest_transport=trace".to_owned());
     for name in ["key", "srs"] {
         flags.push(format!("--{name}={}", site.path().join(name).display()));
     }
