@@ -1,6 +1,6 @@
 //! Arguments of the `kerros-prover` service; each can come from the environment.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -11,6 +11,15 @@ Example:
 The key directory holds srs.bin, verification.key and proving.key. Any number of provers may work
 for one sequencer. SIGINT and SIGTERM release the lease and end the service.
 Exit codes: 0 stopped, 1 failed, 2 wrong arguments.";
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object with `timestamp`, `level`, `target`, `message` and the event's own fields.
+    Json,
+}
 
 /// Proves batches of a Kerros sequencer.
 #[derive(Debug, Clone, Parser)]
@@ -31,6 +40,9 @@ pub struct Config {
     /// Accept keys of a development setup, whose secrets somebody may know.
     #[arg(long, env = "KERROS_DEVELOPMENT_KEYS")]
     pub development_keys: bool,
+    /// How a line of the log looks.
+    #[arg(long, env = "KERROS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
 }
 
 impl Config {

@@ -3,7 +3,7 @@
 use clap::Parser;
 use kerros_circuits::setup::{SetupError, SetupFiles};
 use kerros_protocol::commitment::{Srs, SrsError};
-use kerros_prover::config::Config;
+use kerros_prover::config::{Config, LogFormat};
 use kerros_prover::keys::ProverKeys;
 use kerros_prover::worker::{Worker, WorkerConfig, WorkerError};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
@@ -32,7 +32,14 @@ enum ServiceError {
 fn main() -> ExitCode {
     let config = Config::parse();
     let filter = EnvFilter::try_from_env("KERROS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).init();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+    match config.log_format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => {
+            let json = subscriber.json().flatten_event(true);
+            json.with_current_span(false).with_span_list(false).init();
+        }
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -182,6 +182,10 @@ impl Admission {
     pub fn waiting(&self) -> usize {
         self.hall.taken()
     }
+    /// Transactions that wait for their signature check.
+    pub fn unchecked(&self) -> usize {
+        self.intake.waiting()
+    }
     /// Ends the checkers; nothing is admitted any more.
     pub fn close(&self) {
         self.intake.close();

@@ -1,6 +1,7 @@
 //! The gRPC services: bytes in, bytes out, typed refusals. No rules here.
 
 mod convert;
+mod health;
 mod listener;
 mod prover;
 mod refusal;

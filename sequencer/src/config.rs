@@ -3,8 +3,24 @@
 use crate::main_chain::Wallet;
 use kerros_protocol::account::{AccountKey, Address};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use thiserror::Error;
+
+/// Range of [`Config::batch_age_ms_max`].
+pub const BATCH_AGE_MS: RangeInclusive<u64> = 0..=86_400_000;
+/// Range of [`Config::grow_at_percent`].
+pub const GROW_AT_PERCENT: RangeInclusive<u64> = 1..=100;
+/// Range of [`Config::poll_ms`].
+pub const POLL_MS: RangeInclusive<u64> = 1..=3_600_000;
+/// Range of [`Config::lease_ms`].
+pub const LEASE_MS: RangeInclusive<u64> = 4..=86_400_000;
+/// Range of [`Config::promise_ms`].
+pub const PROMISE_MS: RangeInclusive<u64> = 1..=31_536_000_000;
+/// Range of [`Config::stall_ms`].
+pub const STALL_MS: RangeInclusive<u64> = 1..=86_400_000;
+/// Range of [`Config::progress_ms`].
+pub const PROGRESS_MS: RangeInclusive<u64> = 1..=31_536_000_000;
 
 /// Configuration of a sequencer. [`Config::new`] fills in the defaults.
 #[derive(Debug, Clone)]
@@ -15,7 +31,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where provers are served; at `listen` too if not given. Default none.
     pub prover_listen: Option<SocketAddr>,
-    /// Where Prometheus is served, at `/metrics`. Default none.
+    /// Where Prometheus is served, at `/metrics`, and health, at `/health/…`. Default none.
     pub metrics_listen: Option<SocketAddr>,
     /// The Kerros contract.
     pub contract: Address,
@@ -50,6 +66,12 @@ pub struct Config {
     /// Batches sealed and not final beyond which admission slows down, by 1 ms a batch and chunk.
     /// Default 1,024.
     pub unsettled_slow: usize,
+    /// The service is unhealthy while the writer does not turn although commands wait, the sealer
+    /// holds a batch, or the main chain does not answer for longer than this, ms. Default 30,000.
+    pub stall_ms: u64,
+    /// The service is unhealthy while a sealed batch that is not final is older than this, ms.
+    /// Default 1,800,000: half of what receipts promise by default.
+    pub progress_ms: u64,
     /// Free bytes of the data directory's file system below which nothing new is accepted. Default
     /// 268,435,456: 256 MiB.
     pub disk_reserve_bytes: u64,
@@ -108,6 +130,8 @@ impl Config {
             admission_threads: std::thread::available_parallelism().map_or(1, usize::from),
             promise_ms: 3_600_000,
             unsettled_slow: 1_024,
+            stall_ms: 30_000,
+            progress_ms: 1_800_000,
             disk_reserve_bytes: 256 << 20,
             accept_missing_watermark: false,
             operator_calls: false,
@@ -116,18 +140,23 @@ impl Config {
     }
     /// Checks all ranges; `ordered` is T + E of the shape.
     pub fn check(&self, ordered: u32) -> Result<(), ConfigError> {
-        let range = |name, have, min, max| match have >= min && have <= max {
+        let range = |name, have, range: RangeInclusive<u64>| match range.contains(&have) {
             true => Ok(()),
-            false => Err(ConfigError::OutOfRange { name, have, min, max }),
+            false => {
+                let (min, max) = range.into_inner();
+                Err(ConfigError::OutOfRange { name, have, min, max })
+            }
         };
         let transactions = self.batch_transactions_max.unwrap_or(ordered);
-        range("batch_transactions_max", transactions.into(), 1, ordered.into())?;
-        range("grow_at_percent", self.grow_at_percent.into(), 1, 100)?;
-        range("poll_ms", self.poll_ms, 1, 3_600_000)?;
-        range("lease_ms", self.lease_ms, 4, 86_400_000)?;
-        range("batch_age_ms_max", self.batch_age_ms_max, 0, 86_400_000)?;
-        range("promise_ms", self.promise_ms, 1, 31_536_000_000)?;
-        range("admission_threads", self.admission_threads as u64, 1, 1_024)?;
+        range("batch_transactions_max", transactions.into(), 1..=ordered.into())?;
+        range("grow_at_percent", self.grow_at_percent.into(), GROW_AT_PERCENT)?;
+        range("poll_ms", self.poll_ms, POLL_MS)?;
+        range("lease_ms", self.lease_ms, LEASE_MS)?;
+        range("batch_age_ms_max", self.batch_age_ms_max, BATCH_AGE_MS)?;
+        range("promise_ms", self.promise_ms, PROMISE_MS)?;
+        range("stall_ms", self.stall_ms, STALL_MS)?;
+        range("progress_ms", self.progress_ms, PROGRESS_MS)?;
+        range("admission_threads", self.admission_threads as u64, 1..=1_024)?;
         for (name, address) in [
             ("contract", self.contract),
             ("fee_owner", self.fee_owner),

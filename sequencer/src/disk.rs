@@ -23,6 +23,7 @@ impl Disk {
     /// Looks for the first time.
     pub fn new(directory: PathBuf, reserve: u64) -> Self {
         let disk = Self { directory, reserve, free: Arc::new(AtomicU64::new(u64::MAX)) };
+        metrics::gauge!(crate::metrics::DISK_RESERVE).set(reserve as f64);
         disk.look();
         disk
     }

@@ -9,6 +9,7 @@ pub mod api;
 pub mod config;
 pub mod disk;
 pub mod execution;
+pub mod health;
 pub mod jobs;
 pub mod journal;
 pub mod lifecycle;

@@ -22,6 +22,17 @@ struct Inner {
     open: u64,
 }
 
+/// What waits in which state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// The first batch that is closed and not sealed, and how many there are.
+    pub closed: Option<(u64, usize)>,
+    /// States from Sealed to Posted: batches in it, and since when the oldest is, Unix ms.
+    pub states: [(BatchState, (usize, Option<u64>)); 4],
+    /// The oldest batch that is sealed and not final, and when it was sealed, Unix ms.
+    pub oldest: Option<(u64, u64)>,
+}
+
 /// The lives of all batches.
 pub struct Lifecycle {
     journal: Arc<Journal>,
@@ -80,6 +91,7 @@ impl Lifecycle {
         };
         record.set_state(BatchState::Open);
         self.lock().closed.insert(head.number, record);
+        tracing::info!(batch = head.number + 1, "Open");
     }
     /// This batch is sealed, its record is on disk.
     pub fn sealed(&self, record: BatchRecord) {
@@ -87,6 +99,7 @@ impl Lifecycle {
         assert_eq!(inner.open, record.number, "batches are sealed in order");
         inner.open += 1;
         inner.closed.remove(&record.number);
+        crate::metrics::edge(&record);
         inner.unsettled.insert(record.number, record);
         drop(inner);
         self.changed();
@@ -98,6 +111,20 @@ impl Lifecycle {
     /// Batches sealed and not final.
     pub fn unsettled(&self) -> usize {
         self.lock().unsettled.len()
+    }
+    /// What waits in which state.
+    pub fn overview(&self) -> Overview {
+        let inner = self.lock();
+        let closed = inner.closed.keys().next().map(|first| (*first, inner.closed.len()));
+        let states =
+            [BatchState::Sealed, BatchState::Proved, BatchState::Verified, BatchState::Posted];
+        let states = states.map(|state| {
+            let records = || inner.unsettled.values().filter(|record| record.state() == state);
+            (state, (records().count(), records().map(BatchRecord::since_ms).min()))
+        });
+        let oldest = inner.unsettled.values().next();
+        let oldest = oldest.map(|record| (record.number, record.sealed_ms));
+        Overview { closed, states, oldest }
     }
     /// The last final batch; 0 if none.
     pub fn last_final(&self) -> u64 {
@@ -172,6 +199,7 @@ impl Lifecycle {
     ) -> Result<Option<BatchRecord>, JournalError> {
         let mut inner = self.lock();
         let Some(record) = inner.unsettled.get(&number) else { return Ok(None) };
+        let before = record.state();
         let mut next = record.clone();
         change(&mut next);
         assert_eq!(next.number, number, "a batch keeps its number");
@@ -183,6 +211,9 @@ impl Lifecycle {
             inner.unsettled.insert(number, next.clone());
         }
         drop(inner);
+        if next.state() > before {
+            crate::metrics::edge(&next);
+        }
         self.changed();
         Ok(Some(next))
     }

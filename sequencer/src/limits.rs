@@ -101,6 +101,10 @@ pub const LOG_BLOCKS_MAX: u64 = 2_000;
 pub const SHUTDOWN_MS_MAX: u64 = 5_000;
 /// How often the room on the disk is looked at, in ms.
 pub const DISK_LOOK_MS: u64 = 250;
+/// How often the observer looks at everything that should move, in ms.
+pub const HEALTH_LOOK_MS: u64 = 250;
+/// How often the poster's balance is asked for, in ms.
+pub const BALANCE_LOOK_MS: u64 = 10_000;
 /// How often the writer looks at the open batch's age, in ms.
 pub const TICK_MS: u64 = 50;
 

@@ -1,118 +1,30 @@
-//! `kerros-sequencer`: the service as a process. Reads flags and environment, starts, prints where it
-//! listens, and stops cleanly on SIGINT or SIGTERM.
+//! `kerros-sequencer`: the service as a process. Reads its settings, starts, prints where it listens,
+//! and stops cleanly on SIGINT or SIGTERM.
 
-use clap::Parser;
+mod arguments;
+mod logs;
+mod settings;
+
+use arguments::{Arguments, Hex};
 use kerros_protocol::account::{AccountKey, Address};
 use kerros_protocol::commitment::Srs;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::{Embedded, Ethereum, Genesis, MainChain, Wallet, rpc};
 use kerros_sequencer::{Config, Sequencer};
+use logs::LogFormat;
+use settings::{Settings, SettingsError};
 use std::error::Error;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
-/// The sequencer of a Kerros rollup.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Directory of the database.
-    #[arg(long, env = "KERROS_DATA_DIR")]
-    data_dir: PathBuf,
-    /// Verification key file.
-    #[arg(long, env = "KERROS_KEY")]
-    key: PathBuf,
-    /// Reference string file.
-    #[arg(long, env = "KERROS_SRS")]
-    srs: PathBuf,
-    /// The Kerros contract, 20 bytes in hexadecimal.
-    #[arg(long, env = "KERROS_CONTRACT")]
-    contract: Hex<20>,
-    /// Main chain: `embedded:<directory>` or the URL of an Ethereum node.
-    #[arg(long, env = "KERROS_MAIN_CHAIN")]
-    main_chain: String,
-    /// Rich wallets of the embedded chain's genesis.
-    #[arg(long, env = "KERROS_EMBEDDED_WALLETS", default_value_t = 16)]
-    embedded_wallets: u32,
-    /// Where to serve the embedded chain over JSON-RPC.
-    #[arg(long, env = "KERROS_EMBEDDED_RPC")]
-    embedded_rpc: Option<SocketAddr>,
-    /// Key (x) of the operator's fee accounts, 32 bytes in hexadecimal.
-    #[arg(long, env = "KERROS_FEE_KEY")]
-    fee_key: Hex<32>,
-    /// The operator's main-chain address: owns fee accounts, gets entry fees.
-    #[arg(long, env = "KERROS_OWNER")]
-    owner: Hex<20>,
-    /// File with the poster's private key in hexadecimal; without it nothing is posted.
-    #[arg(long, env = "KERROS_POSTER_KEY_FILE")]
-    poster_key_file: Option<PathBuf>,
-    /// Where wallets are served.
-    #[arg(long, env = "KERROS_LISTEN", default_value = "127.0.0.1:7400")]
-    listen: SocketAddr,
-    /// Where provers are served, if elsewhere.
-    #[arg(long, env = "KERROS_PROVER_LISTEN")]
-    prover_listen: Option<SocketAddr>,
-    /// Where Prometheus is served.
-    #[arg(long, env = "KERROS_METRICS_LISTEN")]
-    metrics_listen: Option<SocketAddr>,
-    /// Least fee of a transaction, in asset units.
-    #[arg(long, env = "KERROS_FEE_MIN", default_value_t = 0)]
-    fee_min: u64,
-    /// Age at which a batch is sealed, ms.
-    #[arg(long, env = "KERROS_BATCH_AGE_MS", default_value_t = 2_000)]
-    batch_age_ms: u64,
-    /// Transactions at which a batch is sealed, if fewer than the shape's.
-    #[arg(long, env = "KERROS_BATCH_TRANSACTIONS")]
-    batch_transactions: Option<u32>,
-    /// Share of the ledger, in percent, beyond which it is doubled.
-    #[arg(long, env = "KERROS_GROW_AT_PERCENT", default_value_t = 75)]
-    grow_at_percent: u8,
-    /// Blocks on top of a final block.
-    #[arg(long, env = "KERROS_CONFIRMATIONS", default_value_t = 0)]
-    confirmations: u64,
-    /// Pause between looks at the main chain, ms.
-    #[arg(long, env = "KERROS_POLL_MS", default_value_t = 500)]
-    poll_ms: u64,
-    /// Silence that ends a prover's lease, ms.
-    #[arg(long, env = "KERROS_LEASE_MS", default_value_t = 30_000)]
-    lease_ms: u64,
-    /// From an acknowledgement to the promised deadline of its batch on the main chain, ms.
-    #[arg(long, env = "KERROS_PROMISE_MS", default_value_t = 3_600_000)]
-    promise_ms: u64,
-    /// Batches sealed and not final beyond which admission slows down.
-    #[arg(long, env = "KERROS_UNSETTLED_SLOW", default_value_t = 1_024)]
-    unsettled_slow: usize,
-    /// Free bytes on the disk below which nothing new is accepted.
-    #[arg(long, env = "KERROS_DISK_RESERVE_BYTES", default_value_t = 256 << 20)]
-    disk_reserve_bytes: u64,
-    /// Start with a database whose watermark is missing or damaged, although acknowledged
-    /// transactions may be missing.
-    #[arg(long, env = "KERROS_ACCEPT_MISSING_WATERMARK")]
-    accept_missing_watermark: bool,
-    /// Answer SealBatch and GrowLedger.
-    #[arg(long, env = "KERROS_OPERATOR_CALLS")]
-    operator_calls: bool,
-    /// Accept development keys and reference strings, whose secrets somebody knows.
-    #[arg(long, env = "KERROS_ALLOW_DEVELOPMENT")]
-    allow_development: bool,
-}
-
-/// N bytes in hexadecimal, with or without 0x.
-#[derive(Clone, Copy)]
-struct Hex<const N: usize>([u8; N]);
-
-impl<const N: usize> FromStr for Hex<N> {
-    type Err = hex::FromHexError;
-    fn from_str(text: &str) -> Result<Self, hex::FromHexError> {
-        let mut out = [0u8; N];
-        hex::decode_to_slice(text.trim().trim_start_matches("0x"), &mut out)?;
-        Ok(Self(out))
-    }
-}
+/// Begins the main chain's setting if the chain is embedded.
+const EMBEDDED: &str = "embedded:";
+/// Exit code for settings that cannot be.
+const WRONG_SETTINGS: u8 = 2;
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
@@ -120,10 +32,34 @@ fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// Messages never quote what the file holds.
 fn wallet(arguments: &Arguments) -> Fallible<Option<Wallet>> {
     let Some(path) = &arguments.poster_key_file else { return Ok(None) };
-    let text = std::fs::read_to_string(path)?;
-    Ok(Some(Wallet::new(text.trim().parse()?)))
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error| format!("poster_key_file: {shown}: {error}"))?;
+    let key = text.trim().parse();
+    let key =
+        key.map_err(|_| format!("poster_key_file: {shown}: no private key in hexadecimal"))?;
+    Ok(Some(Wallet::new(key)))
+}
+
+/// A path that is a key by mistake must not be shown.
+fn refuse_key(path: &Path) -> Result<(), &'static str> {
+    let is_key = path.to_str().is_some_and(|text| text.parse::<Hex<32>>().is_ok());
+    match is_key {
+        true => Err("poster_key_file: this is a key itself, not the path of its file"),
+        false => Ok(()),
+    }
+}
+
+/// URLs of nodes carry keys: only where they lead is shown.
+fn shown(id: &str, value: &str) -> String {
+    if id != "main_chain" || value.starts_with(EMBEDDED) {
+        return value.to_owned();
+    }
+    let url = value.parse::<reqwest::Url>();
+    url.map_or_else(|_| "?".to_owned(), |url| format!("{}/…", url.origin().ascii_serialization()))
 }
 
 fn config(arguments: &Arguments) -> Fallible<Config> {
@@ -143,6 +79,8 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         lease_ms: arguments.lease_ms,
         promise_ms: arguments.promise_ms,
         unsettled_slow: arguments.unsettled_slow,
+        stall_ms: arguments.stall_ms,
+        progress_ms: arguments.progress_ms,
         disk_reserve_bytes: arguments.disk_reserve_bytes,
         accept_missing_watermark: arguments.accept_missing_watermark,
         operator_calls: arguments.operator_calls,
@@ -156,7 +94,7 @@ async fn main_chain(
     arguments: &Arguments,
     stopped: watch::Receiver<bool>,
 ) -> Fallible<Arc<dyn MainChain>> {
-    let Some(directory) = arguments.main_chain.strip_prefix("embedded:") else {
+    let Some(directory) = arguments.main_chain.strip_prefix(EMBEDDED) else {
         return Ok(Arc::new(Ethereum::connect(&arguments.main_chain)?));
     };
     let genesis = Genesis::development(arguments.embedded_wallets);
@@ -181,7 +119,8 @@ async fn main_chain(
 }
 
 async fn run(arguments: Arguments) -> Fallible<()> {
-    let key = VerificationKey::decode(&std::fs::read(&arguments.key)?)?;
+    let unreadable = |error| format!("{}: {error}", arguments.key.display());
+    let key = VerificationKey::decode(&std::fs::read(&arguments.key).map_err(unreadable)?)?;
     let srs = Srs::open(&arguments.srs)?;
     let config = config(&arguments)?;
     let (stop, stopped) = watch::channel(false);
@@ -214,23 +153,51 @@ async fn run(arguments: Arguments) -> Fallible<()> {
     Ok(())
 }
 
+/// The settings, unless something else was asked for: then the process ends with this code.
+fn settings() -> Result<Arguments, ExitCode> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        eprintln!("kerros-sequencer: {error}");
+        ExitCode::from(WRONG_SETTINGS)
+    };
+    let (arguments, settings): (Arguments, Settings) =
+        match settings::read(std::env::args_os().collect()) {
+            Ok(settings) => settings,
+            // Prints, help among others, and ends with the right code.
+            Err(SettingsError::Arguments(error)) => error.exit(),
+            Err(error) => return Err(wrong(&error)),
+        };
+    if let Some(Err(error)) = arguments.poster_key_file.as_deref().map(refuse_key) {
+        return Err(wrong(&error));
+    }
+    if arguments.print_config {
+        print!("{}", settings.print(shown));
+        return Err(ExitCode::SUCCESS);
+    }
+    Ok(arguments)
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match start().await {
+    let arguments = match settings() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let format = arguments.log_format;
+    match start(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
-        // As it is meant to be read, not as the program sees it.
         Err(error) => {
-            eprintln!("kerros-sequencer: {error}");
+            match format {
+                // As it is meant to be read, not as the program sees it.
+                LogFormat::Text => eprintln!("kerros-sequencer: {error}"),
+                LogFormat::Json => tracing::error!(%error, "ended"),
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-async fn start() -> Fallible<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let arguments = Arguments::parse();
+async fn start(arguments: Arguments) -> Fallible<()> {
+    logs::start(arguments.log_format, &arguments.log_filter).map_err(|error| error.to_string())?;
     // Commitments are computed on this pool; a name tells its threads from the runtime's.
     let name = |i| format!("kerros-seal-{i}");
     rayon::ThreadPoolBuilder::new().thread_name(name).build_global()?;

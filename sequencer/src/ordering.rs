@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::execution::{
     Execution, ExecutionError, OpenError, Placed, QueueEntry, TransactionError,
 };
+use crate::health::Pulse;
 use crate::journal::watermark::Watermark;
 use crate::journal::{Checkpoint, Head, Journal, JournalError};
 use crate::lifecycle::Lifecycle;
@@ -51,17 +52,23 @@ pub enum OrderingError {
 pub struct Shared {
     execution: Arc<RwLock<Execution>>,
     view: Arc<RwLock<ChainView>>,
+    pulse: Arc<Pulse>,
 }
 
 impl Shared {
     /// Shares a state.
     pub fn new(execution: Execution) -> Self {
-        Self { execution: Arc::new(RwLock::new(execution)), view: Arc::default() }
+        let (view, pulse) = Default::default();
+        Self { execution: Arc::new(RwLock::new(execution)), view, pulse }
     }
     /// The state as executed. The writer holds the lock until a group is on disk.
     pub fn execution(&self) -> RwLockReadGuard<'_, Execution> {
         // A poisoned lock means that the writer has panicked: the service is about to end.
         self.execution.read().unwrap_or_else(PoisonError::into_inner)
+    }
+    /// Signs of life.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
     /// Replaces what the main chain said.
     pub fn set_view(&self, view: ChainView) {
@@ -177,7 +184,10 @@ impl Ordering {
             self.command(&mut state, command)?;
         }
         self.execute(&mut state)?;
-        Ok(self.flush(&state)?)
+        self.flush(&state)?;
+        let (pool, parked) = (self.pool.count(), self.parked.count());
+        self.parts.shared.pulse.turned(self.first_ms, pool, parked);
+        Ok(())
     }
 
     fn command(&mut self, state: &mut Execution, command: Command) -> Result<(), OrderingError> {

@@ -236,6 +236,7 @@ impl Proving {
         let started = Instant::now();
         let proof = BatchProof::decode(&bytes)?;
         self.lifecycle.set_proving(number, true);
+        tracing::info!(batch = number, prover_id = lease.prover_id, "Proved");
         let sealed = SealedBatch::decode(&self.sealed(number)?, &self.key.shape)?;
         let statement = transcript::statement(&self.key, self.domain, &sealed);
         let mut result = self.verifier.batch(&statement, &sealed.data, &proof);

@@ -4,6 +4,8 @@
 //! service, and the handle says which one and why.
 
 mod failure;
+mod observe;
+mod page;
 mod receipt_key;
 pub(crate) mod restore;
 mod supervision;
@@ -17,6 +19,7 @@ use crate::api::{
 };
 use crate::config::Config;
 use crate::disk::Disk;
+use crate::health::Thresholds;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX};
 use crate::main_chain::MainChain;
@@ -32,13 +35,14 @@ use kerros_protocol::account::Address;
 use kerros_protocol::commitment::Srs;
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
+use observe::{Health, Observer};
 use receipt_key::receipt_key;
 use restore::{Restored, State, check_contract, restore};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use supervision::{Tasks, told};
-use tasks::{Settlement, Ticks, look_at_disk, metrics_page};
+use tasks::{Settlement, Ticks, look_at_disk};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -52,7 +56,7 @@ pub struct SequencerHandle {
     pub address: SocketAddr,
     /// Where provers are served.
     pub prover_address: SocketAddr,
-    /// Where `/metrics` is served.
+    /// Where `/metrics` and `/health/…` are served.
     pub metrics_address: Option<SocketAddr>,
     admission: Admission,
     shared: Shared,
@@ -128,6 +132,7 @@ impl Sequencer {
         verifier: Arc<dyn BatchVerifier>,
         clock: Clock,
     ) -> Result<SequencerHandle, StartError> {
+        crate::metrics::recorder();
         let shape = key.shape;
         config.check(shape.transfers + shape.exits)?;
         if key.development && !config.allow_development {
@@ -143,6 +148,7 @@ impl Sequencer {
         let contract = Contract { chain: main_chain, address };
         let (chain_id, have) = check_contract(&contract, &key).await?;
         let domain = transcript::domain(chain_id, &config.contract);
+        crate::metrics::started(chain_id, address.to_string(), shape.to_string(), clock());
 
         let (open_config, open_key) = (config.clone(), key.clone());
         let (open_srs, open_clock) = (srs.clone(), Arc::clone(&clock));
@@ -224,21 +230,35 @@ impl Sequencer {
         }
         let metrics_address =
             metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        crate::metrics::recorder();
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Tasks::default();
+        let health = Arc::new(Health::new(Vec::new()));
         for (name, incoming, services) in servers {
-            let stopped = stopped.clone();
-            tasks.server(name, async move { Ok(serve(incoming, services, told(stopped)).await?) });
+            let (health, stopped) = (health.subscribe(), told(stopped.clone()));
+            tasks
+                .server(name, async move { Ok(serve(incoming, services, health, stopped).await?) });
         }
         if let Some(listener) = metrics_listener {
-            tasks.server("metrics", metrics_page(listener, stopped.clone()));
+            tasks.server("metrics", page::serve(listener, health.subscribe(), stopped.clone()));
         }
+        let observer = Observer {
+            thresholds: Thresholds { stall_ms: config.stall_ms, progress_ms: config.progress_ms },
+            health,
+            commands: commands.clone(),
+            admission: admission.clone(),
+            pace,
+            shared: shared.clone(),
+            lifecycle: Arc::clone(&lifecycle),
+            proving: Arc::clone(&proving),
+            halted: Arc::clone(&halted),
+            disk: disk.clone(),
+            clock: Arc::clone(&clock),
+        };
+        tasks.background("observer", observer.run());
         let ticks = Ticks {
             commands: commands.clone(),
             proving,
-            admission: admission.clone(),
             lifecycle: Arc::clone(&lifecycle),
             journal: Arc::clone(&journal),
         };
@@ -274,6 +294,7 @@ impl Sequencer {
             },
             halted,
             poll_ms: config.poll_ms,
+            balance: None,
         };
         tasks.background("settlement", settlement.run());
         let sealing = Sealing {
@@ -307,6 +328,7 @@ impl Sequencer {
         let closing = admission.clone();
         let supervisor =
             tokio::spawn(tasks.supervise(stopped, closing, commands, Arc::clone(&lifecycle)));
+        tracing::info!(batch = lifecycle.open(), "Open");
         tracing::info!(%address, %prover_address, "serving");
         Ok(SequencerHandle {
             address,

@@ -159,8 +159,11 @@ impl Intake {
     /// The same without waiting.
     #[cfg(test)]
     pub fn take_now(&self, max: usize) -> Option<Chunk> {
-        let waiting = self.lock().lanes.values().any(|lane| !lane.is_empty());
-        if waiting { self.take(max) } else { None }
+        if self.waiting() > 0 { self.take(max) } else { None }
+    }
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().lanes.values().map(VecDeque::len).sum()
     }
     /// Ends all takers; what waits is dropped and thereby answered.
     pub fn close(&self) {

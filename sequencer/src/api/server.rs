@@ -1,9 +1,11 @@
 //! Serving: bounded connections and messages, health, reflection, graceful end.
 
+use super::health::{self, Part};
 use super::listener::BoundedIncoming;
 use super::prover::ProverApi;
 use super::sequencer::SequencerApi;
 use crate::admission::Hall;
+use crate::health::Reason;
 use crate::limits::{
     ANSWER_BYTES_MAX, CALL_MS_MAX, CONNECTIONS_MAX, HEADER_BYTES_MAX, KEEPALIVE_MS,
     PROVER_REQUEST_BYTES_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
@@ -16,6 +18,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic::server::NamedService;
 use tonic::transport::Server;
 
 /// Why serving ended.
@@ -53,13 +57,14 @@ pub async fn bind(address: SocketAddr, hall: Hall) -> Result<BoundedIncoming, Se
     BoundedIncoming::new(listener, CONNECTIONS_MAX, hall).map_err(refuse)
 }
 
-/// Serves until `stop` resolves and open calls have ended.
+/// Serves until `stop` resolves and open calls have ended; says how healthy it is.
 pub async fn serve(
     incoming: BoundedIncoming,
     services: Services,
+    reasons: watch::Receiver<Vec<Reason>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let (reporter, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -74,12 +79,16 @@ pub async fn serve(
             .max_decoding_message_size(PROVER_REQUEST_BYTES_MAX)
             .max_encoding_message_size(ANSWER_BYTES_MAX)
     });
-    if sequencer.is_some() {
-        reporter.set_serving::<SequencerServiceServer<SequencerApi>>().await;
-    }
-    if prover.is_some() {
-        reporter.set_serving::<ProverServiceServer<ProverApi>>().await;
-    }
+    let parts: Vec<Part> = [
+        sequencer.is_some().then_some(Part::Wallets(SequencerServiceServer::<SequencerApi>::NAME)),
+        prover.is_some().then_some(Part::Provers(ProverServiceServer::<ProverApi>::NAME)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let known = reasons.borrow().clone();
+    health::report(&reporter, &parts, &known).await;
+    let stop = health::follow(reporter, parts, reasons, stop);
     let keepalive = Duration::from_millis(KEEPALIVE_MS);
     Server::builder()
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
@@ -87,7 +96,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(keepalive))
         .http2_keepalive_timeout(Some(keepalive))
         .timeout(Duration::from_millis(CALL_MS_MAX))
-        .add_service(health)
+        .add_service(health_service)
         .add_service(reflection)
         .add_optional_service(sequencer)
         .add_optional_service(prover)

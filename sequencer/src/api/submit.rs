@@ -10,7 +10,7 @@ use crate::limits::STREAM_UNREAD_MAX;
 use kerros_protocol::proto::submit_transactions_response::Result as Outcome;
 use kerros_protocol::proto::{SubmitTransactionsRequest, SubmitTransactionsResponse};
 use std::collections::BTreeMap;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -53,15 +53,24 @@ pub fn stream(
     let (told, journal) = (Arc::clone(&broken), Arc::clone(&api.journal));
     let room = Arc::new(Semaphore::new(STREAM_UNREAD_MAX));
     let free = Arc::clone(&room);
+    let mut revision = api.lifecycle.watch();
     let feeder = tokio::spawn(async move {
         let mut sequence = 0;
+        let lifecycle = Arc::clone(&api.lifecycle);
+        // An error: the lifecycle is gone, and everything with it.
+        let mut stopping = pin!(revision.wait_for(|_| lifecycle.is_stopping()));
         // Given back by `say`, in the order of the requests: an answer always comes.
         while let Ok(permit) = free.acquire().await {
             permit.forget();
-            let Some(request) = requests.next().await else { return };
+            let request = tokio::select! {
+                biased;
+                _ = &mut stopping => Some(Err(Refusal::from(SubmitError::Stopping).into())),
+                request = requests.next() => request,
+            };
             let bytes = match request {
-                Ok(request) => request.transaction,
-                Err(status) => {
+                None => return,
+                Some(Ok(request)) => request.transaction,
+                Some(Err(status)) => {
                     *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
                     return;
                 }

@@ -240,6 +240,22 @@ pub struct ProofRecord {
     pub proof: Vec<u8>,
 }
 
+impl BatchRecord {
+    /// Since when it is in its state, Unix ms.
+    pub fn since_ms(&self) -> u64 {
+        let verified = self.proof.as_ref().map(|proof| proof.verified_ms);
+        let settlement = self.settlement.as_ref();
+        match self.state() {
+            BatchState::Final => settlement.map(|place| place.final_ms),
+            BatchState::Posted => settlement.map(|place| place.posted_ms),
+            BatchState::Verified => verified,
+            BatchState::Open => Some(self.opened_ms),
+            _ => None,
+        }
+        .unwrap_or(self.sealed_ms)
+    }
+}
+
 /// A phase of proving.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PhaseRecord {

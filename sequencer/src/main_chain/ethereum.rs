@@ -17,7 +17,8 @@ use alloy::rpc::types::{
     Block, Filter, Log, TransactionInput, TransactionReceipt, TransactionRequest,
 };
 use alloy::transports::http::{Http, reqwest};
-use alloy::transports::{RpcError, TransportError};
+use alloy::transports::{RpcError, TransportError, TransportErrorKind};
+use std::error::Error;
 use std::time::Duration;
 
 /// Time for one question and its answer.
@@ -37,8 +38,9 @@ impl Ethereum {
         // A second installation is refused, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let nonsense = |reason: String| MainChainError::Nonsense { reason };
+        // URLs of nodes carry keys: no message quotes one.
         let url: reqwest::Url =
-            url.parse().map_err(|error| nonsense(format!("URL {url}: {error}")))?;
+            url.parse().map_err(|error| nonsense(format!("the node's URL: {error}")))?;
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(REQUEST_SECONDS_MAX))
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
@@ -112,6 +114,21 @@ fn entries(logs: Vec<Log>) -> Result<Vec<LogEntry>, MainChainError> {
     logs.into_iter().filter(|log| !log.removed).map(entry).collect()
 }
 
+/// What the HTTP client says, but for the URL: those of nodes carry keys.
+fn without_url(error: Box<dyn Error + Send + Sync>) -> String {
+    let error = match error.downcast::<reqwest::Error>() {
+        Ok(error) => error.without_url(),
+        Err(other) => return other.to_string(),
+    };
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// An error of the node about a call, on the state `at`.
 fn failed(at: Option<At>) -> impl Fn(TransportError) -> MainChainError {
     move |error| match error {
@@ -119,6 +136,9 @@ fn failed(at: Option<At>) -> impl Fn(TransportError) -> MainChainError {
             answered(payload.code, &payload.message, payload.as_revert_data(), at)
         }
         RpcError::DeserError { err, .. } => MainChainError::Nonsense { reason: err.to_string() },
+        RpcError::Transport(TransportErrorKind::Custom(error)) => {
+            MainChainError::Unreachable { reason: without_url(error) }
+        }
         other => MainChainError::Unreachable { reason: other.to_string() },
     }
 }

@@ -30,8 +30,8 @@ fn too_early(have: u32, need: u32) -> SubmitError {
 }
 
 impl Parked {
-    #[cfg(test)]
-    fn count(&self) -> usize {
+    /// Transactions parked.
+    pub fn count(&self) -> usize {
         self.count
     }
     /// Parks a transaction whose account's next nonce is `need`, or answers why not.

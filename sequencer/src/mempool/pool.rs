@@ -18,6 +18,7 @@ pub struct Pool {
     lanes: HashMap<u64, VecDeque<(u64, Pending)>>,
     fronts: BinaryHeap<Front>,
     arrivals: u64,
+    count: usize,
 }
 
 /// Lanes of single calls: beyond all streams' numbers.
@@ -28,6 +29,7 @@ impl Pool {
     pub fn push(&mut self, pending: Pending) {
         let arrival = self.arrivals;
         self.arrivals += 1;
+        self.count += 1;
         let lane = if pending.stream == 0 { SINGLE | arrival } else { pending.stream };
         let fee = pending.signed.transaction.fee().value();
         let waiting = self.lanes.entry(lane).or_default();
@@ -41,6 +43,7 @@ impl Pool {
         let Front { lane, .. } = self.fronts.pop()?;
         let waiting = self.lanes.get_mut(&lane)?;
         let (_, pending) = waiting.pop_front()?;
+        self.count -= 1;
         match waiting.front() {
             None => {
                 self.lanes.remove(&lane);
@@ -51,6 +54,10 @@ impl Pool {
             }
         }
         Some(pending)
+    }
+    /// Transactions that wait.
+    pub fn count(&self) -> usize {
+        self.count
     }
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {

@@ -126,13 +126,21 @@ impl GroupWriter {
             if planted(Bug::AnswerFirst) {
                 self.answer(signed.as_ref());
             }
+            let writing = Instant::now();
             parts.journal.append(&group, &self.ids, signed.as_deref(), last)?;
+            let synced = writing.elapsed();
+            let marking = Instant::now();
             // Whatever is answered from here on is under the mark.
             if !planted(Bug::NoMark) {
                 self.mark(parts, &mark)?;
             }
             receipts = signed;
-            crate::metrics::group_written(self.ids.len(), started.elapsed());
+            crate::metrics::group_written(
+                self.ids.len(),
+                started.elapsed(),
+                synced,
+                marking.elapsed(),
+            );
             parts.written.send_modify(|groups| *groups += 1);
         }
         self.ids.clear();

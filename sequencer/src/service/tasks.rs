@@ -1,37 +1,19 @@
-//! The small tasks: ticks, the metrics page, the loop around settlement.
+//! The small tasks: ticks, the disk, the loop around settlement.
 
 use super::failure::TaskError;
-use super::supervision::told;
-use crate::admission::Admission;
 use crate::disk::Disk;
 use crate::journal::{Journal, JournalError};
 use crate::lifecycle::Lifecycle;
-use crate::limits::{DISK_LOOK_MS, TICK_MS};
+use crate::limits::{BALANCE_LOOK_MS, DISK_LOOK_MS, TICK_MS};
+use crate::main_chain::At;
 use crate::mempool::Command;
 use crate::proving::Proving;
 use crate::settlement::finality::Finality;
 use crate::settlement::post::{Poster, Progress};
 use crate::settlement::{Backoff, StepError, is_curable};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
-
-/// Serves `/metrics`.
-pub async fn metrics_page(
-    listener: TcpListener,
-    stopped: watch::Receiver<bool>,
-) -> Result<(), TaskError> {
-    let page = || async {
-        crate::metrics::recorder().map_or_else(String::new, |recorder| {
-            recorder.run_upkeep();
-            recorder.render()
-        })
-    };
-    let router = axum::Router::new().route("/metrics", axum::routing::get(page));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(told(stopped));
-    serving.await.map_err(TaskError::Metrics)
-}
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// Looks at the room on the disk.
 pub async fn look_at_disk(disk: Disk) -> Result<(), TaskError> {
@@ -43,11 +25,10 @@ pub async fn look_at_disk(disk: Disk) -> Result<(), TaskError> {
     }
 }
 
-/// Time: batch ages, leases, gauges.
+/// Time: batch ages, leases.
 pub struct Ticks {
     pub commands: mpsc::Sender<Command>,
     pub proving: Arc<Proving>,
-    pub admission: Admission,
     pub lifecycle: Arc<Lifecycle>,
     pub journal: Arc<Journal>,
 }
@@ -72,15 +53,11 @@ impl Ticks {
                 metrics::counter!(crate::metrics::LEASES_EXPIRED).increment(expired as u64);
                 self.lifecycle.poke();
             }
-            crate::metrics::load(
-                self.admission.waiting(),
-                self.proving.held(),
-                self.lifecycle.unsettled(),
-                self.lifecycle.last_final(),
-            );
         }
     }
 }
+
+const WEI_PER_ETHER: f64 = 1e18;
 
 /// Posting and finality, with retries and halts.
 pub struct Settlement {
@@ -88,6 +65,8 @@ pub struct Settlement {
     pub finality: Finality,
     pub halted: Arc<Mutex<Option<String>>>,
     pub poll_ms: u64,
+    /// When the poster's balance was asked for.
+    pub balance: Option<Instant>,
 }
 
 impl Settlement {
@@ -95,7 +74,6 @@ impl Settlement {
         let mut revision = self.finality.lifecycle.watch();
         let mut backoff = Backoff::new();
         let poll = Duration::from_millis(self.poll_ms);
-        metrics::gauge!(crate::metrics::HALTED).set(0.0);
         loop {
             revision.mark_unchanged();
             let pause = match self.step().await {
@@ -130,7 +108,21 @@ impl Settlement {
     fn halt(&self, reason: String) {
         *self.halted.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
+    /// Posts cost ether: how much is left. Only a gauge: what fails is seen by the steps.
+    async fn look_at_balance(&mut self) {
+        let Some(poster) = &self.poster else { return };
+        let pause = Duration::from_millis(BALANCE_LOOK_MS);
+        if self.balance.is_some_and(|looked| looked.elapsed() < pause) {
+            return;
+        }
+        self.balance = Some(Instant::now());
+        let chain = &poster.contract.chain;
+        if let Ok(wei) = chain.balance(poster.wallet.address(), At::Latest).await {
+            metrics::gauge!(crate::metrics::POSTER_BALANCE).set(f64::from(wei) / WEI_PER_ETHER);
+        }
+    }
     async fn step(&mut self) -> Result<Progress, StepError> {
+        self.look_at_balance().await;
         let progress = match &mut self.poster {
             Some(poster) => poster.step().await?,
             None => Progress::Idle,

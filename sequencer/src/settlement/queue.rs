@@ -75,8 +75,9 @@ impl QueueFollower {
     /// What the chain says now, and at which block; none if the contract is not that deep yet.
     pub async fn look(&self) -> Result<Option<(ChainView, At)>, MainChainError> {
         let contract = &self.contract;
-        let head = contract.chain.head().await?.number;
-        let Some(depth) = head.checked_sub(self.confirmations) else { return Ok(None) };
+        let head = contract.chain.head().await?;
+        self.shared.pulse().saw(head);
+        let Some(depth) = head.number.checked_sub(self.confirmations) else { return Ok(None) };
         let at = At::Block(depth);
         if contract.chain.code(contract.address, at).await?.is_empty() {
             return Ok(None);

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
+pub const BINARY: &str = env!("CARGO_BIN_EXE_kerros-sequencer");
 pub const PAYERS: u8 = 4;
 const BALANCE: u64 = 1_000_000;
 
@@ -62,6 +63,8 @@ pub struct Process {
     pub pid: u32,
     pub address: String,
     pub prover: String,
+    /// Where metrics and health are served, if asked for.
+    pub metrics: Option<String>,
 }
 
 impl Process {
@@ -115,6 +118,10 @@ impl Site {
     pub fn data(&self) -> PathBuf {
         self.root.join("sequencer")
     }
+    /// What the process says on standard error.
+    pub fn said(&self) -> PathBuf {
+        self.root.join("stderr")
+    }
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -142,30 +149,48 @@ impl Site {
             dir,
         }
     }
-    /// Starts the binary; the embedded chain is the process's own.
+    /// What the binary is told, as flags without their dashes; it opens the embedded chain itself.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let file = |name| self.path().join(name).display().to_string();
+        vec![
+            ("data-dir", self.data().display().to_string()),
+            ("key", file("key")),
+            ("srs", file("srs")),
+            ("contract", hex::encode(self.contract)),
+            ("main-chain", format!("embedded:{}", self.root.join("chain").display())),
+            ("embedded-wallets", crate::rig::WALLETS.to_string()),
+            ("fee-key", hex::encode(account_key(OPERATOR).to_be())),
+            ("owner", hex::encode(owner(0).0)),
+            ("listen", "127.0.0.1:0".to_owned()),
+            ("poll-ms", "20".to_owned()),
+            ("poster-key-file", file("poster")),
+            ("prover-listen", "127.0.0.1:0".to_owned()),
+            ("lease-ms", "1000".to_owned()),
+            ("allow-development", "true".to_owned()),
+        ]
+    }
+    /// Starts the binary.
     pub fn start(&self) -> Process {
         self.start_under(&[]).expect("the sequencer starts")
     }
     /// The same by another program's command line; what it said if it did not become ready.
     pub fn start_under(&self, tracer: &[String]) -> Result<Process, String> {
-        let dir = self.path();
-        let mut line = tracer.to_vec();
-        line.push(env!("CARGO_BIN_EXE_kerros-sequencer").to_owned());
-        let said = self.root.join("stderr");
-        let mut child = Command::new(&line[0])
-            .args(&line[1..])
-            .args(["--data-dir", &self.data().display().to_string()])
-            .args(["--key", &dir.join("key").display().to_string()])
-            .args(["--srs", &dir.join("srs").display().to_string()])
-            .args(["--contract", &hex::encode(self.contract)])
-            .args(["--main-chain", &format!("embedded:{}", self.root.join("chain").display())])
-            .args(["--embedded-wallets", &crate::rig::WALLETS.to_string()])
-            .args(["--fee-key", &hex::encode(account_key(OPERATOR).to_be())])
-            .args(["--owner", &hex::encode(owner(0).0)])
-            .args(["--listen", "127.0.0.1:0", "--poll-ms", "20"])
-            .args(["--poster-key-file", &dir.join("poster").display().to_string()])
-            .args(["--prover-listen", "127.0.0.1:0", "--lease-ms", "1000", "--allow-development"])
-            .args(&self.arguments)
+        let settings = self.settings().into_iter().map(|(name, value)| format!("--{name}={value}"));
+        let mut command = match tracer {
+            [] => Command::new(BINARY),
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(BINARY);
+                command
+            }
+        };
+        command.args(settings).args(&self.arguments);
+        self.launch(command, !tracer.is_empty())
+    }
+    /// Starts this command, which is or traces a sequencer, and waits until it is ready.
+    pub fn launch(&self, mut command: Command, traced: bool) -> Result<Process, String> {
+        let said = self.said();
+        let mut child = command
             .env("RUST_LOG", "error")
             .env("KERROS_BATCH_AGE_MS", "60")
             .stdout(Stdio::piped())
@@ -180,7 +205,7 @@ impl Site {
             let late = waiting.recv_timeout(Duration::from_secs(READY_SECONDS_MAX)).is_err();
             late && Command::new("kill").args(["-KILL", &pid]).status().is_ok()
         });
-        let (mut address, mut prover, mut ready) = (None, None, false);
+        let (mut address, mut prover, mut metrics, mut ready) = (None, None, None, false);
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let Ok(line) = line else { break };
             if let Some(at) = line.strip_prefix("sequencer ") {
@@ -188,6 +213,9 @@ impl Site {
             }
             if let Some(at) = line.strip_prefix("prover ") {
                 prover = Some(at.to_owned());
+            }
+            if let Some(at) = line.strip_prefix("metrics ") {
+                metrics = Some(at.to_owned());
             }
             if line == "ready" {
                 ready = true;
@@ -205,14 +233,14 @@ impl Site {
             return Err(std::fs::read_to_string(said).unwrap());
         };
         let mut pid = child.id();
-        if !tracer.is_empty() {
+        if traced {
             let children = format!("/proc/{pid}/task/{pid}/children");
             let children = std::fs::read_to_string(children).unwrap_or_default();
             // Nothing if it is dead already: then any signal goes to the tracer, which ends too.
             let first = children.split_whitespace().next();
             pid = first.and_then(|first| first.parse().ok()).unwrap_or(pid);
         }
-        Ok(Process { child, pid, address, prover })
+        Ok(Process { child, pid, address, prover, metrics })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A disk that fills up: a small file system of the test's own.
 
 use crate::child::{Process, Site, Told, audit, check, load, skipped};
-use crate::rig::{account_key, at, owner, reason, secret, transfer, transient};
+use crate::rig::{account_key, at, becomes, owner, reason, secret, transfer, transient};
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{GetAccountRequest, RejectionDetail, get_account_request::By};
 use kerros_protocol::proto::{GetInfoRequest, OpenAccountRequest, SubmitTransactionRequest};
@@ -63,10 +63,13 @@ async fn a_disk_below_its_reserve_refuses_writes_serves_reads_and_resumes() {
     let mut site = Site::new().await;
     let Some(mounted) = Mounted::new(site.data()) else { return };
     site.arguments = vec!["--disk-reserve-bytes".to_owned(), RESERVE.to_string()];
+    site.arguments.push("--metrics-listen=127.0.0.1:0".to_owned());
     let told = Arc::new(Mutex::new(Told::default()));
     let process = site.start();
     check(&process, &Told::default(), 0).await.unwrap();
     pay(&site, &process, &told).await.unwrap();
+    let health = process.metrics.clone().unwrap();
+    becomes(&health, |codes| codes.is_empty()).await;
     let filler = mounted.0.join("filler");
     for _ in 0..2 {
         fill(&filler, (64 << 20) - RESERVE);
@@ -87,6 +90,7 @@ async fn a_disk_below_its_reserve_refuses_writes_serves_reads_and_resumes() {
         };
         let status = client.open_account(request).await.unwrap_err();
         assert_eq!(reason(&status), "DISK_FULL");
+        becomes(&health, |codes| codes == ["DISK_FULL"]).await;
         // Reads go on.
         let by = Some(By::Index(at(1).get()));
         client.get_account(GetAccountRequest { by }).await.unwrap();
@@ -94,6 +98,7 @@ async fn a_disk_below_its_reserve_refuses_writes_serves_reads_and_resumes() {
         std::fs::remove_file(&filler).unwrap();
         tokio::time::sleep(Duration::from_millis(600)).await;
         pay(&site, &process, &told).await.unwrap();
+        becomes(&health, |codes| codes.is_empty()).await;
     }
     process.kill();
     let known = told.lock().unwrap().clone();

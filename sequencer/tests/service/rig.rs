@@ -24,8 +24,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Status;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::health_client::HealthClient;
 
 pub const WALLETS: u32 = 4;
 /// Wei of an entry that meets an empty queue.
@@ -302,6 +304,44 @@ impl Running {
         self.submit_proof(&lease, proof).await.unwrap();
         lease.batch_number
     }
+}
+
+/// Asks `grpc.health.v1.Health`.
+pub async fn health_client(address: &str) -> HealthClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    HealthClient::new(endpoint.connect().await.unwrap())
+}
+/// A page that is served over HTTP: status and body.
+pub async fn page(address: &str, path: &str) -> (u16, String) {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+/// The codes of what makes a service unhealthy; none if it is healthy.
+pub async fn unhealthy(address: &str) -> Vec<String> {
+    let (status, body) = page(address, "/health/ready").await;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let reasons = body["reasons"].as_array().unwrap();
+    let codes: Vec<_> = reasons.iter().map(|reason| reason["reason"].as_str().unwrap()).collect();
+    assert_eq!(status, if codes.is_empty() { 200 } else { 503 });
+    assert_eq!(body["status"], if codes.is_empty() { "ready" } else { "unready" });
+    codes.into_iter().map(str::to_owned).collect()
+}
+/// Waits until health is as it should be.
+pub async fn becomes(address: &str, right: impl Fn(&[String]) -> bool) {
+    let mut codes = Vec::new();
+    for _ in 0..1_200 {
+        codes = unhealthy(address).await;
+        if right(&codes) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("unhealthy because of {codes:?}");
 }
 
 /// The stable code of a refusal, checked to be the same in both places it travels in.
