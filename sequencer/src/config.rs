@@ -42,6 +42,8 @@ pub struct Config {
     pub poll_ms: u64,
     /// A prover that is silent so long loses its lease, ms, at least 4. Default 30,000.
     pub lease_ms: u64,
+    /// Leases of a batch that end without a proof before it is quarantined, 1 to 1,000. Default 5.
+    pub quarantine_after: u32,
     /// Threads that check signatures, at least 1. Default: one a processor.
     pub admission_threads: usize,
     /// From an acknowledgement to the time its receipt promises the batch on the main chain, ms, at
@@ -105,6 +107,7 @@ impl Config {
             confirmations: 0,
             poll_ms: 500,
             lease_ms: 30_000,
+            quarantine_after: 5,
             admission_threads: std::thread::available_parallelism().map_or(1, usize::from),
             promise_ms: 3_600_000,
             unsettled_slow: 1_024,
@@ -125,6 +128,7 @@ impl Config {
         range("grow_at_percent", self.grow_at_percent.into(), 1, 100)?;
         range("poll_ms", self.poll_ms, 1, 3_600_000)?;
         range("lease_ms", self.lease_ms, 4, 86_400_000)?;
+        range("quarantine_after", self.quarantine_after.into(), 1, 1_000)?;
         range("batch_age_ms_max", self.batch_age_ms_max, 0, 86_400_000)?;
         range("promise_ms", self.promise_ms, 1, 31_536_000_000)?;
         range("admission_threads", self.admission_threads as u64, 1, 1_024)?;

@@ -140,6 +140,30 @@ impl Lifecycle {
             self.changed();
         }
     }
+    /// These batches and no others are quarantined, in memory; gives those that were not before.
+    pub fn set_quarantined(&self, numbers: &[u64]) -> Vec<u64> {
+        let mut inner = self.lock();
+        let (mut new, mut lifted) = (Vec::new(), false);
+        for record in inner.unsettled.values_mut() {
+            let waits = record.state() < BatchState::Verified;
+            let quarantined = waits && numbers.contains(&record.number);
+            match (record.quarantined, quarantined) {
+                (false, true) => new.push(record.number),
+                (true, false) => lifted = true,
+                _ => {}
+            }
+            record.quarantined = quarantined;
+        }
+        drop(inner);
+        if lifted || !new.is_empty() {
+            self.changed();
+        }
+        new
+    }
+    /// Batches in quarantine.
+    pub fn quarantined(&self) -> usize {
+        self.lock().unsettled.values().filter(|record| record.quarantined).count()
+    }
     /// The main chain no longer has this batch: Verified again, or Sealed if a stranger's proof was
     /// all there was.
     pub fn take_back(&self, number: u64) -> Result<(), JournalError> {
@@ -172,6 +196,7 @@ impl Lifecycle {
         change(&mut next);
         assert_eq!(next.number, number, "a batch keeps its number");
         assert_ne!(next.state(), BatchState::Proved, "Proved is never on disk");
+        next.quarantined &= next.state() < BatchState::Verified;
         self.journal.put_records(std::slice::from_ref(&next))?;
         if next.state() == BatchState::Final {
             inner.unsettled.remove(&number);

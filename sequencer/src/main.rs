@@ -80,6 +80,9 @@ struct Arguments {
     /// Silence that ends a prover's lease, ms.
     #[arg(long, env = "KERROS_LEASE_MS", default_value_t = 30_000)]
     lease_ms: u64,
+    /// Leases that end without a proof before a batch is quarantined.
+    #[arg(long, env = "KERROS_QUARANTINE_AFTER", default_value_t = 5)]
+    quarantine_after: u32,
     /// From an acknowledgement to the promised deadline of its batch on the main chain, ms.
     #[arg(long, env = "KERROS_PROMISE_MS", default_value_t = 3_600_000)]
     promise_ms: u64,
@@ -141,6 +144,7 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         confirmations: arguments.confirmations,
         poll_ms: arguments.poll_ms,
         lease_ms: arguments.lease_ms,
+        quarantine_after: arguments.quarantine_after,
         promise_ms: arguments.promise_ms,
         unsettled_slow: arguments.unsettled_slow,
         disk_reserve_bytes: arguments.disk_reserve_bytes,

@@ -34,6 +34,8 @@ pub const BACKLOG: &str = "kerros_backlog";
 pub const LEASES: &str = "kerros_leases";
 /// Leases that ended by time.
 pub const LEASES_EXPIRED: &str = "kerros_leases_expired_total";
+/// Batches that no prover could prove so far: ALERT if above 0.
+pub const QUARANTINED: &str = "kerros_quarantined_batches";
 /// Proofs verified, by result (`accepted`, `refused`).
 pub const PROOFS: &str = "kerros_proofs_total";
 /// Seconds of a verification.

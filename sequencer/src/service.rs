@@ -17,6 +17,7 @@ use crate::api::{
 };
 use crate::config::Config;
 use crate::disk::Disk;
+use crate::jobs::Jobs;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX};
 use crate::main_chain::MainChain;
@@ -164,7 +165,7 @@ impl Sequencer {
         let threads = config.admission_threads;
         let (admission, checkers) = Admission::new(domain, threads, commands.clone(), &pace);
         let proving = Arc::new(Proving::new(
-            config.lease_ms,
+            Jobs::new(config.lease_ms, config.quarantine_after),
             Arc::clone(&lifecycle),
             Arc::clone(&journal),
             key.clone(),

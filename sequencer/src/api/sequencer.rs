@@ -169,6 +169,7 @@ impl SequencerService for SequencerApi {
             queue_seen: view.queue_seen,
             receipt_signer: deployment.receipt_signer.0.to_vec(),
             admission_pause_ms: (self.pace)(),
+            quarantined_batches: self.lifecycle.quarantined() as u64,
         }))
     }
 

@@ -67,7 +67,7 @@ impl Ticks {
             {
                 return Ok(());
             }
-            let expired = self.proving.expire();
+            let expired = self.proving.expire()?;
             if expired > 0 {
                 metrics::counter!(crate::metrics::LEASES_EXPIRED).increment(expired as u64);
                 self.lifecycle.poke();
@@ -78,6 +78,7 @@ impl Ticks {
                 self.lifecycle.unsettled(),
                 self.lifecycle.last_final(),
             );
+            metrics::gauge!(crate::metrics::QUARANTINED).set(self.lifecycle.quarantined() as f64);
         }
     }
 }

@@ -13,6 +13,7 @@ mod faults_tail;
 mod hostile;
 mod kill;
 mod proving;
+mod quarantine;
 mod receipts;
 mod rejections;
 mod rig;
