@@ -9,7 +9,7 @@ use crate::journal::{BatchRecord, Journal, JournalError};
 use kerros_protocol::proto::BatchState;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 struct Inner {
@@ -27,6 +27,8 @@ pub struct Lifecycle {
     inner: Mutex<Inner>,
     revision: watch::Sender<u64>,
     stopping: AtomicBool,
+    /// Why sealing has stopped, if it has.
+    halted: OnceLock<String>,
 }
 
 impl Lifecycle {
@@ -48,6 +50,7 @@ impl Lifecycle {
             inner,
             revision: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
+            halted: OnceLock::new(),
         })
     }
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -173,6 +176,14 @@ impl Lifecycle {
             record.set_state(if proved { BatchState::Verified } else { BatchState::Sealed });
         })?;
         Ok(())
+    }
+    /// No batch is sealed any more; the first reason is kept.
+    pub fn halt(&self, reason: String) {
+        self.halted.get_or_init(|| reason);
+    }
+    /// Why no batch is sealed any more, if so.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.get().map(String::as_str)
     }
     /// Ends all streams.
     pub fn stop(&self) {

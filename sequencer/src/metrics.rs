@@ -2,7 +2,9 @@
 //!
 //! States are named as everywhere: Open, Sealed, Proved, Verified, Posted, Final.
 
+use crate::execution::TransactionError;
 use crate::journal::BatchRecord;
+use kerros_protocol::transaction::TransactionId;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
@@ -12,6 +14,10 @@ use std::time::Duration;
 pub const ACKNOWLEDGED: &str = "kerros_transactions_acknowledged_total";
 /// Requests refused, by reason.
 pub const REFUSED: &str = "kerros_requests_refused_total";
+/// Transactions refused because their result could not be proved, a bug of ours: ALERT.
+pub const EVICTED: &str = "kerros_transactions_evicted_total";
+/// 1 once sealing has stopped, a bug of ours: ALERT.
+pub const SEALING_HALTED: &str = "kerros_sealing_halted";
 /// Seconds of a synced group write.
 pub const GROUP_SECONDS: &str = "kerros_group_write_seconds";
 /// Transactions in a synced group write.
@@ -68,6 +74,11 @@ pub(crate) fn group_written(transactions: usize, elapsed: Duration) {
     counter!(ACKNOWLEDGED).increment(transactions as u64);
     histogram!(GROUP_SIZE).record(transactions as f64);
     histogram!(GROUP_SECONDS).record(elapsed.as_secs_f64());
+}
+
+pub(crate) fn evicted(id: &TransactionId, error: &TransactionError) {
+    counter!(EVICTED).increment(1);
+    tracing::error!(%id, %error, "TRANSACTION EVICTED: executed to something that cannot be proved");
 }
 
 pub(crate) fn checked(transactions: usize, elapsed: Duration) {

@@ -7,6 +7,7 @@
 
 mod group;
 
+use crate::admission::{Answer, SubmitError};
 use crate::disk::Disk;
 use crate::execution::{
     Execution, ExecutionError, OpenError, Placed, QueueEntry, TransactionError,
@@ -136,6 +137,39 @@ impl Ordering {
 
     /// Works until [`Command::Stop`] or until nobody can send any more.
     pub fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), OrderingError> {
+        match self.work(&mut commands) {
+            Err(OrderingError::Sealer(_)) if self.parts.lifecycle.halted().is_some() => {
+                self.refuse_all(&mut commands);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+    /// The sealer has halted: nothing new is executed. Everything that was is on disk, since
+    /// the writer waits for the sealer only after a flush.
+    fn refuse_all(&mut self, commands: &mut mpsc::Receiver<Command>) {
+        let refuse = |pending: Pending| {
+            pending.reply.send(Answer::Refused(SubmitError::SealingHalted));
+        };
+        std::mem::take(&mut self.early).into_values().flatten().for_each(refuse);
+        while let Some(pending) = self.pool.pop() {
+            refuse(pending);
+        }
+        while let Some(command) = commands.blocking_recv() {
+            match command {
+                Command::Transactions { transactions, .. } => {
+                    transactions.into_iter().for_each(refuse);
+                }
+                Command::Chain { view, .. } => self.parts.shared.set_view(view),
+                Command::Tick => self.parked.expire((self.parts.clock)()),
+                Command::Stop => return,
+                // Dropped unanswered; their callers are refused before they get here.
+                Command::Open { .. } | Command::Seal { .. } | Command::Grow { .. } => {}
+            }
+        }
+    }
+
+    fn work(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<(), OrderingError> {
         let execution = Arc::clone(&self.parts.shared.execution);
         let lock = || execution.write().unwrap_or_else(PoisonError::into_inner);
         // A batch nothing was put into yet may start with growth.
@@ -299,6 +333,9 @@ impl Ordering {
                     return Ok(false);
                 }
                 Err(error) => {
+                    if matches!(error, TransactionError::Unprovable(_)) {
+                        crate::metrics::evicted(&pending.id, &error);
+                    }
                     let stale = match &error {
                         TransactionError::Rule(Rejection::WrongNonce { .. }) => true,
                         TransactionError::FeeTooLow { .. } => pending.verified.is_ok(),
@@ -405,3 +442,6 @@ impl Ordering {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,6 +280,7 @@ impl Sequencer {
             journal: Arc::clone(&journal),
             lifecycle: Arc::clone(&lifecycle),
             beneficiary: config.beneficiary,
+            shape,
         };
         let (sealer_handle, sealer) = sealer(sealing, book);
         let parts = Parts {

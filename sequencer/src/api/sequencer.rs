@@ -100,6 +100,9 @@ impl SequencerApi {
             let (free, need) = (self.disk.free(), self.disk.reserve());
             return Err(SubmitError::DiskFull { free, need });
         }
+        if self.lifecycle.halted().is_some() {
+            return Err(SubmitError::SealingHalted);
+        }
         let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
         if waiting >= max { Err(SubmitError::Overloaded { waiting, max }) } else { Ok(()) }
     }
@@ -169,6 +172,7 @@ impl SequencerService for SequencerApi {
             queue_seen: view.queue_seen,
             receipt_signer: deployment.receipt_signer.0.to_vec(),
             admission_pause_ms: (self.pace)(),
+            sealing_halted: self.lifecycle.halted().unwrap_or_default().to_owned(),
             quarantined_batches: self.lifecycle.quarantined() as u64,
         }))
     }

@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use crate::journal::watermark::WatermarkError;
 use crate::main_chain::MainChainError;
 use crate::ordering::OrderingError;
+use crate::sealing::SealError;
 use crate::settlement::queue::QueueError;
 use kerros_protocol::commitment::SrsError;
 use thiserror::Error;
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The journal cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ExecutionError),
+    /// A batch of the log cannot be sealed: only another build can help.
+    #[error("{0}; the log has everything that was acknowledged")]
+    Seal(#[from] SealError),
     /// The reference string.
     #[error(transparent)]
     Srs(#[from] SrsError),

@@ -119,6 +119,7 @@ pub fn restore(
         journal: Arc::clone(&journal),
         lifecycle: Arc::clone(&lifecycle),
         beneficiary: config.beneficiary,
+        shape,
     };
     let mut execution = Execution::new(policy, head, &journal.accounts()?);
     if journal.grow()? {
