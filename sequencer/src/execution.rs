@@ -417,4 +417,4 @@ impl Execution {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;

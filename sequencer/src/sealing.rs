@@ -282,10 +282,12 @@ impl Sealer {
         self.work()
     }
     /// Seals nothing more and waits for the end: readers go on, and so do batches sealed before.
-    fn halt(&self, reason: String) {
+    /// Those who wait for `replies` are told nothing but that none comes.
+    fn halt(&self, reason: String, replies: Vec<oneshot::Sender<u64>>) {
         tracing::error!(%reason, "SEALING HALTED: nothing acknowledged is lost, an operator has to look");
         metrics::gauge!(crate::metrics::SEALING_HALTED).set(1.0);
         self.sealing.lifecycle.halt(reason);
+        drop(replies);
         let mut waiting = self.desk.lock();
         waiting.give_up();
         self.desk.changed.notify_all();
@@ -318,7 +320,7 @@ impl Sealer {
                 Ok(()) => {}
                 Err(SealError::Journal(error)) => return Err(error),
                 Err(error @ SealError::Fault { .. }) => {
-                    self.halt(error.to_string());
+                    self.halt(error.to_string(), job.replies);
                     return Ok(());
                 }
             }
@@ -388,4 +390,4 @@ impl Drop for SealerHandle {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;

@@ -154,3 +154,18 @@ proptest! {
         }
     }
 }
+
+/// `cargo test --release -p kerros-sequencer --lib -- --ignored --nocapture the_check_costs`.
+#[test]
+#[ignore = "a measurement"]
+fn the_check_costs() {
+    let (signed, mut state) = (transfer(1, 2, 1, 20, 0), execution());
+    let old = state.accounts_named(&signed.transaction);
+    transition::execute_verified(&mut state.ledger, &signed, Ok(())).expect("fits");
+    let (started, rounds) = (std::time::Instant::now(), 1_000_000u32);
+    for _ in 0..rounds {
+        std::hint::black_box(state.check_witness(std::hint::black_box(&signed), &old))
+            .expect("provable");
+    }
+    println!("{} ns a transfer", (started.elapsed() / rounds).as_nanos());
+}

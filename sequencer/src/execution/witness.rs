@@ -2,8 +2,8 @@
 //! over its published bytes give what the rules did?
 //!
 //! Written from SPEC.md section 6, as the circuit sees it, and not from `transition`: a fault there
-//! would otherwise show only when no prover can prove the batch, after everybody was told. Costs well
-//! below a microsecond. Does not check the signature again: the intake has, for exactly the
+//! would otherwise show only when no prover can prove the batch, after everybody was told. Costs some
+//! 0.3 µs (`the_check_costs`). Does not check the signature again: the intake has, for exactly the
 //! transaction that is built anew here. Openings, deposits and what a seal adds are checked with the
 //! whole batch (`sealing::replay`).
 
