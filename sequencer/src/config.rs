@@ -55,6 +55,9 @@ pub struct Config {
     /// Free bytes of the data directory's file system below which nothing new is accepted. Default
     /// 268,435,456: 256 MiB.
     pub disk_reserve_bytes: u64,
+    /// Longest time to open the database, ms, 100 to 86,400,000; then the start is refused, because
+    /// a damaged log can keep the database's reader busy for ever. Default 60,000.
+    pub open_limit_ms: u64,
     /// Whether a database with operations is accepted although its watermark is missing or damaged:
     /// whether something acknowledged was lost then stays unknown. Default false.
     pub accept_missing_watermark: bool,
@@ -112,6 +115,7 @@ impl Config {
             promise_ms: 3_600_000,
             unsettled_slow: 1_024,
             disk_reserve_bytes: 256 << 20,
+            open_limit_ms: 60_000,
             accept_missing_watermark: false,
             operator_calls: false,
             allow_development: false,
@@ -131,6 +135,7 @@ impl Config {
         range("quarantine_after", self.quarantine_after.into(), 1, 1_000)?;
         range("batch_age_ms_max", self.batch_age_ms_max, 0, 86_400_000)?;
         range("promise_ms", self.promise_ms, 1, 31_536_000_000)?;
+        range("open_limit_ms", self.open_limit_ms, 100, 86_400_000)?;
         range("admission_threads", self.admission_threads as u64, 1, 1_024)?;
         for (name, address) in [
             ("contract", self.contract),

@@ -92,6 +92,9 @@ struct Arguments {
     /// Free bytes on the disk below which nothing new is accepted.
     #[arg(long, env = "KERROS_DISK_RESERVE_BYTES", default_value_t = 256 << 20)]
     disk_reserve_bytes: u64,
+    /// Longest time to open the database, ms.
+    #[arg(long, env = "KERROS_OPEN_LIMIT_MS", default_value_t = 60_000)]
+    open_limit_ms: u64,
     /// Start with a database whose watermark is missing or damaged, although acknowledged
     /// transactions may be missing.
     #[arg(long, env = "KERROS_ACCEPT_MISSING_WATERMARK")]
@@ -148,6 +151,7 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         promise_ms: arguments.promise_ms,
         unsettled_slow: arguments.unsettled_slow,
         disk_reserve_bytes: arguments.disk_reserve_bytes,
+        open_limit_ms: arguments.open_limit_ms,
         accept_missing_watermark: arguments.accept_missing_watermark,
         operator_calls: arguments.operator_calls,
         allow_development: arguments.allow_development,

@@ -4,6 +4,7 @@
 //! service, and the handle says which one and why.
 
 mod failure;
+mod opening;
 mod receipt_key;
 mod restore;
 mod supervision;

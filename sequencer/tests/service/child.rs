@@ -158,6 +158,7 @@ impl Site {
             .args(["--key", &dir.join("key").display().to_string()])
             .args(["--srs", &dir.join("srs").display().to_string()])
             .args(["--contract", &hex::encode(self.contract)])
+            .args(["--open-limit-ms", &OPEN_LIMIT_MS.to_string()])
             .args(["--main-chain", &format!("embedded:{}", self.root.join("chain").display())])
             .args(["--embedded-wallets", &crate::rig::WALLETS.to_string()])
             .args(["--fee-key", &hex::encode(account_key(OPERATOR).to_be())])
@@ -198,11 +199,9 @@ impl Site {
         let _ = done.send(());
         let late = watchdog.join().unwrap();
         let (Some(address), Some(prover), true) = (address, prover, ready) else {
-            child.wait().unwrap();
-            if late {
-                return Err(STUCK.to_owned());
-            }
-            return Err(std::fs::read_to_string(said).unwrap());
+            let status = child.wait().unwrap();
+            assert!(!late, "neither ready nor refused in time");
+            return Err(format!("{}{status}", std::fs::read_to_string(said).unwrap()));
         };
         let mut pid = child.id();
         if !tracer.is_empty() {
@@ -221,9 +220,9 @@ pub async fn connect(process: &Process) -> SequencerServiceClient<Channel> {
 }
 
 /// Time in which a process has to become ready, in seconds.
-const READY_SECONDS_MAX: u64 = 25;
-/// Said of a process that does not.
-pub const STUCK: &str = "neither ready nor refused in time";
+const READY_SECONDS_MAX: u64 = 60;
+/// Time in which its database has to open, in milliseconds.
+const OPEN_LIMIT_MS: u64 = 10_000;
 
 /// What a client was told.
 #[derive(Default, Clone)]
