@@ -184,6 +184,7 @@ impl Sequencer {
                 key: key.clone(),
                 beneficiary: config.beneficiary,
                 receipt_signer: Address(signer.key.address().into_array()),
+                promise_ms: config.promise_ms,
             }),
             admission: admission.clone(),
             shared: shared.clone(),

@@ -40,6 +40,8 @@ pub struct Deployment {
     pub beneficiary: Address,
     /// Whose key signs receipts.
     pub receipt_signer: Address,
+    /// From an acknowledgement to the deadline in its receipt, ms.
+    pub promise_ms: u64,
 }
 
 /// The service.
@@ -172,6 +174,7 @@ impl SequencerService for SequencerApi {
             queue_seen: view.queue_seen,
             receipt_signer: deployment.receipt_signer.0.to_vec(),
             admission_pause_ms: (self.pace)(),
+            promise_ms: deployment.promise_ms,
             sealing_halted: self.lifecycle.halted().unwrap_or_default().to_owned(),
             quarantined_batches: self.lifecycle.quarantined() as u64,
         }))
