@@ -102,6 +102,10 @@ pub struct Parts {
     pub clock: Clock,
 }
 
+fn halted(pending: Pending) {
+    pending.reply.send(Answer::Refused(SubmitError::SealingHalted));
+}
+
 /// The writer.
 pub struct Ordering {
     parts: Parts,
@@ -148,24 +152,25 @@ impl Ordering {
     /// The sealer has halted: nothing new is executed. Everything that was is on disk, since
     /// the writer waits for the sealer only after a flush.
     fn refuse_all(&mut self, commands: &mut mpsc::Receiver<Command>) {
-        let refuse = |pending: Pending| {
-            pending.reply.send(Answer::Refused(SubmitError::SealingHalted));
-        };
-        std::mem::take(&mut self.early).into_values().flatten().for_each(refuse);
+        std::mem::take(&mut self.early).into_values().flatten().for_each(halted);
         while let Some(pending) = self.pool.pop() {
-            refuse(pending);
+            halted(pending);
         }
-        while let Some(command) = commands.blocking_recv() {
-            match command {
-                Command::Transactions { transactions, .. } => {
-                    transactions.into_iter().for_each(refuse);
-                }
-                Command::Chain { view, .. } => self.parts.shared.set_view(view),
-                Command::Tick => self.parked.expire((self.parts.clock)()),
-                Command::Stop => return,
-                // Dropped unanswered; their callers are refused before they get here.
-                Command::Open { .. } | Command::Seal { .. } | Command::Grow { .. } => {}
+        while !self.stop {
+            match commands.blocking_recv() {
+                Some(command) => self.refuse(command),
+                None => return,
             }
+        }
+    }
+    fn refuse(&mut self, command: Command) {
+        match command {
+            Command::Transactions { transactions, .. } => transactions.into_iter().for_each(halted),
+            Command::Chain { view, .. } => self.parts.shared.set_view(view),
+            Command::Tick => self.parked.expire((self.parts.clock)()),
+            Command::Stop => self.stop = true,
+            // Dropped unanswered; their callers are refused before they get here.
+            Command::Open { .. } | Command::Seal { .. } | Command::Grow { .. } => {}
         }
     }
 
@@ -183,7 +188,12 @@ impl Ordering {
                 false => commands.try_recv().ok(),
             };
             // Readers go on meanwhile.
-            self.parts.sealer.wait_for_room()?;
+            if let Err(ended) = self.parts.sealer.wait_for_room() {
+                if let Some(command) = first.filter(|_| self.parts.lifecycle.halted().is_some()) {
+                    self.refuse(command);
+                }
+                return Err(ended.into());
+            }
             let mut state = lock();
             let mut next = first;
             // What is queued now, not what keeps coming.

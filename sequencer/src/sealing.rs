@@ -286,10 +286,11 @@ impl Sealer {
     fn halt(&self, reason: String, replies: Vec<oneshot::Sender<u64>>) {
         tracing::error!(%reason, "SEALING HALTED: nothing acknowledged is lost, an operator has to look");
         metrics::gauge!(crate::metrics::SEALING_HALTED).set(1.0);
+        // First: whoever finds the sealer ended asks there why.
         self.sealing.lifecycle.halt(reason);
-        drop(replies);
         let mut waiting = self.desk.lock();
         waiting.give_up();
+        drop(replies);
         self.desk.changed.notify_all();
         while !waiting.ended {
             waiting = self.desk.wait(waiting);

@@ -86,16 +86,16 @@ impl Bench {
         let pending = Pending { id, signed, verified: Ok(()), stream: 0, reply, seat };
         let command = Command::Transactions { chunk: self.chunk, transactions: vec![pending] };
         self.chunk += 1;
-        self.commands.blocking_send(command).ok().expect("the writer lives");
+        self.commands.blocking_send(command).expect("the writer lives");
         answer.blocking_recv().expect("answered")
     }
     fn seal(&self) -> Option<u64> {
         let (reply, answer) = oneshot::channel();
-        self.commands.blocking_send(Command::Seal { reply }).ok().expect("the writer lives");
+        self.commands.blocking_send(Command::Seal { reply }).expect("the writer lives");
         answer.blocking_recv().ok()
     }
     fn stop(self) {
-        self.commands.blocking_send(Command::Stop).ok().expect("the writer lives");
+        self.commands.blocking_send(Command::Stop).expect("the writer lives");
         self.writer.join().expect("no panic").expect("the writer has not failed");
         self.sealer.join().expect("no panic").expect("the sealer has not failed");
     }

@@ -42,12 +42,12 @@ mod tests {
         let address = Address([1; 20]);
         let mut config = Config::new("/data/kerros".into(), address, key, address);
         config.open_limit_ms = 100;
-        let stuck = within_limit(&config, || {
+        let stuck = within_limit::<()>(&config, || {
             loop {
                 std::thread::park();
             }
         });
-        let said = stuck.map(|()| ()).expect_err("it never opens").to_string();
+        let said = stuck.expect_err("it never opens").to_string();
         assert!(said.contains("/data/kerros did not open within 100 ms"), "{said}");
         assert!(said.contains("--open-limit-ms"), "{said}");
         assert_eq!(within_limit(&config, || 7).expect("at once"), 7);
