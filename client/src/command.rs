@@ -11,10 +11,12 @@ mod deploy;
 pub mod devnet;
 pub mod failure;
 pub mod setup;
+mod signer;
 pub mod transact;
 pub mod wallet;
 
 use crate::contract::Contract;
+use crate::receipt::ReceiptCheck;
 use crate::sequencer::{Info, SequencerClient};
 use crate::wallet::Wallet;
 use clap::{Args, Parser, Subcommand};
@@ -39,7 +41,8 @@ Examples:
   kerros bench ingest                             acknowledged transfers per second
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 refused by sequencer or contract,
-4 service not available, 5 not found, 6 wallet file, 7 the result of a demo or benchmark does not hold.";
+4 service not available, 5 not found, 6 wallet file, 7 the result of a demo or benchmark does not hold,
+8 receipts are signed by another key than the one believed.";
 
 /// Kerros: a payment rollup.
 #[derive(Debug, Parser)]
@@ -107,6 +110,10 @@ pub struct SequencerAt {
     /// The Kerros contract you mean: refuse a sequencer of another one.
     #[arg(long, env = "KERROS_CONTRACT", value_name = "ADDRESS", value_parser = address)]
     pub contract: Option<Address>,
+    /// The address whose receipts you believe, for instance the contract's operator. Without it a
+    /// wallet believes the one it met first.
+    #[arg(long, env = "KERROS_RECEIPT_SIGNER", value_name = "ADDRESS", value_parser = address)]
+    pub receipt_signer: Option<Address>,
 }
 
 /// Where the main chain is.
@@ -155,10 +162,26 @@ impl SequencerAt {
         let info = client.info().await?;
         match self.contract {
             Some(contract) if contract != info.contract => {
-                Err(Failure::OtherContract { expected: contract, found: info.contract })
+                return Err(Failure::OtherContract { expected: contract, found: info.contract });
             }
-            _ => Ok((client, info)),
+            _ => {}
         }
+        let Some(expected) = self.receipt_signer else { return Ok((client, info)) };
+        let found = info.receipt_signer()?;
+        if found != expected {
+            return Err(Failure::OtherSigner { expected, found });
+        }
+        let check = ReceiptCheck { domain: info.domain, signer: expected.0.into() };
+        Ok((client.trusting(check), info))
+    }
+    /// The same for somebody who acts: receipts of the signer named or met first are believed.
+    pub async fn connect_for(&self, wallet: &WalletAt) -> Result<(SequencerClient, Info), Failure> {
+        let (client, info) = self.connect().await?;
+        if self.receipt_signer.is_some() {
+            return Ok((client, info));
+        }
+        let signer = signer::known(&wallet.path, &info)?;
+        Ok((client.trusting(ReceiptCheck { domain: info.domain, signer }), info))
     }
 }
 

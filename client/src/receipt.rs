@@ -20,6 +20,22 @@ pub enum ReceiptFault {
     /// r, s and v are no signature.
     #[error("the receipt's signature is none")]
     NoSignature,
+    /// Nothing was promised that could still be broken.
+    #[error("the receipt's deadline, {deadline_ms} ms, has passed by {now_ms} ms")]
+    DeadlinePast {
+        /// Promised, Unix ms.
+        deadline_ms: u64,
+        /// The clock here, Unix ms.
+        now_ms: u64,
+    },
+    /// Less is promised than was announced.
+    #[error("the receipt's deadline, {deadline_ms} ms, is later than announced: {latest_ms} ms")]
+    DeadlineFar {
+        /// Promised, Unix ms.
+        deadline_ms: u64,
+        /// Latest as announced, Unix ms.
+        latest_ms: u64,
+    },
     /// Signed by another key, or something was changed.
     #[error("the receipt was signed by {have}, not by {need}, or was changed")]
     OtherSigner {
@@ -28,6 +44,22 @@ pub enum ReceiptFault {
         /// Expected.
         need: ChainAddress,
     },
+}
+
+/// How far the clocks of client and sequencer may differ, in ms.
+pub const CLOCK_TOLERANCE_MS: u64 = 300_000;
+
+/// Whether the deadline of a receipt that comes at `now_ms` (Unix ms) is one of a sequencer that
+/// announces `promise_ms`, 0 if it announces nothing.
+pub fn check_deadline(deadline_ms: u64, now_ms: u64, promise_ms: u64) -> Result<(), ReceiptFault> {
+    if deadline_ms.saturating_add(CLOCK_TOLERANCE_MS) < now_ms {
+        return Err(ReceiptFault::DeadlinePast { deadline_ms, now_ms });
+    }
+    let latest_ms = now_ms.saturating_add(promise_ms).saturating_add(CLOCK_TOLERANCE_MS);
+    if promise_ms > 0 && deadline_ms > latest_ms {
+        return Err(ReceiptFault::DeadlineFar { deadline_ms, latest_ms });
+    }
+    Ok(())
 }
 
 /// Knows whose receipts to believe.
@@ -141,6 +173,23 @@ mod tests {
         let turned = Signature::new(signature.r(), order - signature.s(), !signature.v());
         twin.signature = turned.as_bytes();
         assert_eq!(check.check(&twin), Err(ReceiptFault::NoSignature));
+    }
+
+    #[test]
+    fn deadlines_are_neither_past_nor_beyond_what_was_announced() {
+        let (now, promise, slack) = (10_000_000, 3_600_000, CLOCK_TOLERANCE_MS);
+        for good in [now - slack, now, now + promise, now + promise + slack] {
+            assert_eq!(check_deadline(good, now, promise), Ok(()), "{good}");
+        }
+        for past in [0, now - slack - 1] {
+            let checked = check_deadline(past, now, promise);
+            assert!(matches!(checked, Err(ReceiptFault::DeadlinePast { .. })), "{past}");
+        }
+        for far in [now + promise + slack + 1, u64::MAX] {
+            let checked = check_deadline(far, now, promise);
+            assert!(matches!(checked, Err(ReceiptFault::DeadlineFar { .. })), "{far}");
+            assert_eq!(check_deadline(far, now, 0), Ok(()), "nothing was announced");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 use tonic::transport::{Channel, Endpoint};
@@ -117,6 +117,13 @@ pub struct Info {
     pub message: proto::GetInfoResponse,
 }
 
+impl Info {
+    /// Whose key signs receipts, as the sequencer says.
+    pub fn receipt_signer(&self) -> Result<Address, SequencerError> {
+        array(&self.message.receipt_signer, "receipt signer is no address").map(Address)
+    }
+}
+
 /// An account with its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountView {
@@ -130,7 +137,17 @@ pub struct AccountView {
 #[derive(Debug, Clone)]
 pub struct SequencerClient {
     inner: SequencerServiceClient<Channel>,
-    receipts: Arc<OnceCell<ReceiptCheck>>,
+    /// Believed whatever the sequencer says.
+    trusted: Option<ReceiptCheck>,
+    receipts: Arc<OnceCell<Terms>>,
+}
+
+/// What receipts are held to.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    check: ReceiptCheck,
+    /// From acknowledgement to deadline, as announced, ms; 0 if it was not.
+    promise_ms: u64,
 }
 
 fn timed<T>(message: T) -> tonic::Request<T> {
@@ -166,21 +183,25 @@ impl SequencerClient {
             .connect_timeout(Duration::from_millis(CONNECT_MS_MAX));
         let inner = SequencerServiceClient::new(endpoint.connect_lazy())
             .max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Self { inner, receipts: Arc::default() })
+        Ok(Self { inner, trusted: None, receipts: Arc::default() })
     }
-    /// Believes receipts of this signer only, for instance of the contract's operator. Without this
-    /// the sequencer is believed whose receipts are its own.
+    /// Believes receipts of this signer in this deployment only, for instance of the contract's
+    /// operator. Without this the sequencer is believed whose receipts are its own.
     pub fn trusting(self, check: ReceiptCheck) -> Self {
-        Self { receipts: Arc::new(OnceCell::new_with(Some(check))), ..self }
+        Self { trusted: Some(check), receipts: Arc::default(), ..self }
+    }
+    async fn terms(&self) -> Result<Terms, SequencerError> {
+        let ask = || async {
+            let info = self.info().await?;
+            let signer = info.receipt_signer()?.0.into();
+            let check = self.trusted.unwrap_or(ReceiptCheck { domain: info.domain, signer });
+            Ok(Terms { check, promise_ms: info.message.promise_ms })
+        };
+        self.receipts.get_or_try_init(ask).await.copied()
     }
     /// Whose receipts are believed.
     pub async fn receipts(&self) -> Result<ReceiptCheck, SequencerError> {
-        let ask = || async {
-            let info = self.info().await?;
-            let signer = array::<20>(&info.message.receipt_signer, "receipt signer is no address");
-            Ok(ReceiptCheck { domain: info.domain, signer: signer?.into() })
-        };
-        self.receipts.get_or_try_init(ask).await.copied()
+        Ok(self.terms().await?.check)
     }
     async fn checked(
         &self,
@@ -234,12 +255,23 @@ impl SequencerClient {
         Ok((AccountIndex::new(answer.index)?, answer.opened))
     }
 
-    /// Submits a transaction. The receipt, whose signature is checked, means: executed, and on the
-    /// sequencer's disk. Submitting the same transaction again gives the same receipt.
+    /// Submits a transaction. The receipt, whose signature and deadline are checked, means: executed,
+    /// and on the sequencer's disk. Submitting the same transaction again gives the same receipt.
     pub async fn submit(&self, signed: &SignedTransaction) -> Result<Receipt, SequencerError> {
         let request = proto::SubmitTransactionRequest { transaction: signed.encode() };
         let answer = self.inner.clone().submit_transaction(timed(request)).await?.into_inner();
-        self.checked(answer.receipt, signed.transaction.id()).await
+        let receipt = self.checked(answer.receipt, signed.transaction.id()).await?;
+        let promise_ms = self.terms().await?.promise_ms;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        match receipt::check_deadline(receipt.promise.deadline_ms, now, promise_ms) {
+            // Submitted again after a long time: no promise any more, but one that was kept.
+            Err(ReceiptFault::DeadlinePast { .. })
+                if self.batch(receipt.promise.batch, false).await?.state()
+                    >= BatchState::Posted => {}
+            checked => checked?,
+        }
+        Ok(receipt)
     }
 
     /// An account by its index.

@@ -235,19 +235,22 @@ struct Net {
 }
 
 /// The touched accounts only: a replay costs what the data costs, whatever the ledger's size.
-struct Touched<'a> {
-    ledger: &'a Ledger,
+struct Touched<F> {
+    size: u32,
+    get: F,
     accounts: BTreeMap<AccountIndex, Net>,
 }
 
-impl Touched<'_> {
+impl<F: Fn(AccountIndex) -> Account> Touched<F> {
     fn at(&mut self, index: AccountIndex) -> Result<&mut Net, Rejection> {
-        let before = in_ledger(self.ledger, index)?;
-        Ok(self.accounts.entry(index).or_insert(Net {
-            before,
-            account: before,
-            balance: before.balance.into(),
-            nonce: before.nonce.into(),
+        let (Self { size, get, accounts }, have) = (self, index.get());
+        if have >= *size {
+            return Err(Rejection::IndexBeyondLedger { index, size: *size });
+        }
+        Ok(accounts.entry(index).or_insert_with(|| {
+            let before = get(index);
+            let (balance, nonce) = (before.balance.into(), before.nonce.into());
+            Net { before, account: before, balance, nonce }
         }))
     }
     fn existing(&mut self, index: AccountIndex) -> Result<&mut Net, Rejection> {
@@ -287,12 +290,13 @@ impl Touched<'_> {
     }
 }
 
-/// Applies published data. The ledger is unchanged if it is refused. Gives the indices touched, in
-/// ascending order, each with its account before.
-pub fn replay(
-    ledger: &mut Ledger,
+/// What published data do to the accounts they touch: index, account before and after, ascending.
+/// `get` gives the accounts before, in a ledger of `size`.
+pub fn effect(
+    size: u32,
+    get: impl Fn(AccountIndex) -> Account,
     data: &BatchData,
-) -> Result<Vec<(AccountIndex, Account)>, ReplayError> {
+) -> Result<Vec<(AccountIndex, Account, Account)>, ReplayError> {
     fn all<R>(
         section: char,
         records: &[R],
@@ -302,7 +306,7 @@ pub fn replay(
             apply(r).map_err(|rejection| ReplayError::Rejected { section, record, rejection })
         })
     }
-    let mut touched = Touched { ledger, accounts: BTreeMap::new() };
+    let mut touched = Touched { size, get, accounts: BTreeMap::new() };
     all('O', &data.opens, |record| touched.open(record))?;
     all('D', &data.deposits, |record| touched.deposit(record))?;
     all('T', &data.transfers, |record| touched.transfer(record))?;
@@ -320,10 +324,20 @@ pub fn replay(
             }
         }
     }
-    for (index, net) in &accounts {
-        ledger.set(*index, net.account);
+    Ok(accounts.into_iter().map(|(index, net)| (index, net.before, net.account)).collect())
+}
+
+/// Applies published data. The ledger is unchanged if it is refused. Gives the indices touched, in
+/// ascending order, each with its account before.
+pub fn replay(
+    ledger: &mut Ledger,
+    data: &BatchData,
+) -> Result<Vec<(AccountIndex, Account)>, ReplayError> {
+    let effect = effect(ledger.size(), |index| ledger.get(index), data)?;
+    for (index, _, after) in &effect {
+        ledger.set(*index, *after);
     }
-    Ok(accounts.into_iter().map(|(index, net)| (index, net.before)).collect())
+    Ok(effect.into_iter().map(|(index, before, _)| (index, before)).collect())
 }
 
 #[cfg(test)]

@@ -192,14 +192,15 @@ impl Client {
         Ok(())
     }
 
-    /// Gives a batch back.
+    /// Gives a batch back; `failed` if it could not be proved here.
     pub async fn release(
         &mut self,
         batch_number: u64,
         epoch: u64,
         reason: String,
+        failed: bool,
     ) -> Result<(), CallError> {
-        let request = proto::ReleaseLeaseRequest { batch_number, epoch, reason };
+        let request = proto::ReleaseLeaseRequest { batch_number, epoch, reason, failed };
         self.prover.release_lease(timed(request)).await?;
         Ok(())
     }

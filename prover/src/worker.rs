@@ -92,6 +92,13 @@ pub enum BatchError {
     ShutDown,
 }
 
+impl BatchError {
+    /// Whether the batch could not be proved, not only not returned.
+    fn is_of_batch(&self) -> bool {
+        !matches!(self, Self::Call(_) | Self::LeaseLost | Self::ShutDown)
+    }
+}
+
 /// What a worker is doing, for observers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
@@ -343,7 +350,8 @@ impl Loop {
         let mut reason = failure.to_string();
         let end = (0..=REASON_BYTES_MAX).rev().find(|end| reason.is_char_boundary(*end));
         reason.truncate(end.unwrap_or_default());
-        if let Err(error) = self.client.release(number, epoch, reason).await {
+        if let Err(error) = self.client.release(number, epoch, reason, failure.is_of_batch()).await
+        {
             tracing::warn!(batch = number, epoch, %error, "lease not released; it will expire");
         }
     }

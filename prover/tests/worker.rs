@@ -84,6 +84,7 @@ async fn a_batch_that_does_not_follow_from_its_data_is_refused_and_released() {
     let handle = worker(&fake.url, slow(&world, 1), &world).await;
     let reason = fake.release().await;
     assert!(reason.contains("commitments after the batch"), "{reason}");
+    assert!(fake.released()[0].3, "the batch has failed");
     handle.shutdown().await.expect("clean");
     assert!(fake.proofs().is_empty());
 }
@@ -108,7 +109,7 @@ async fn shutting_down_releases_the_lease() {
     let handle = worker(&fake.url, slow(&world, 5_000), &world).await;
     fake.heartbeat().await;
     handle.shutdown().await.expect("clean");
-    assert_eq!(fake.released(), vec![(1, 1, "prover shuts down".to_owned())]);
+    assert_eq!(fake.released(), vec![(1, 1, "prover shuts down".to_owned(), false)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,7 +123,7 @@ async fn a_lost_lease_is_given_up_and_the_next_one_has_another_epoch() {
     fake.leased(2).await;
     fake.heartbeat().await;
     handle.shutdown().await.expect("clean");
-    let epochs: Vec<u64> = fake.released().iter().map(|(_, epoch, _)| *epoch).collect();
+    let epochs: Vec<u64> = fake.released().iter().map(|(_, epoch, ..)| *epoch).collect();
     assert_eq!(epochs, vec![2], "the first lease was lost, not released");
 }
 

@@ -54,6 +54,9 @@ pub enum SubmitError {
         /// The reserve.
         need: u64,
     },
+    /// A batch that was acknowledged cannot be sealed: an operator has to look first.
+    #[error("sealing has halted: reads go on, nothing new is accepted")]
+    SealingHalted,
     /// Not the canonical bytes of a signed transaction.
     #[error("malformed transaction: {0}")]
     Malformed(#[from] DecodeError),

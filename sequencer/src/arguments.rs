@@ -91,6 +91,9 @@ pub struct Arguments {
     /// Silence that ends a prover's lease, ms.
     #[arg(long, env = "KERROS_LEASE_MS", default_value_t = 30_000, value_parser = within::<u64>(config::LEASE_MS))]
     pub lease_ms: u64,
+    /// Leases that end without a proof before a batch is quarantined.
+    #[arg(long, env = "KERROS_QUARANTINE_AFTER", default_value_t = 5, value_parser = within::<u32>(config::QUARANTINE_AFTER))]
+    pub quarantine_after: u32,
     /// From an acknowledgement to the promised deadline of its batch on the main chain, ms.
     #[arg(long, env = "KERROS_PROMISE_MS", default_value_t = 3_600_000, value_parser = within::<u64>(config::PROMISE_MS))]
     pub promise_ms: u64,
@@ -106,6 +109,9 @@ pub struct Arguments {
     /// Free bytes on the disk below which nothing new is accepted.
     #[arg(long, env = "KERROS_DISK_RESERVE_BYTES", default_value_t = 256 << 20)]
     pub disk_reserve_bytes: u64,
+    /// Longest time to open the database, ms.
+    #[arg(long, env = "KERROS_OPEN_LIMIT_MS", default_value_t = 60_000, value_parser = within::<u64>(config::OPEN_LIMIT_MS))]
+    pub open_limit_ms: u64,
     /// Start with a database whose watermark is missing or damaged, although acknowledged
     /// transactions may be missing.
     #[arg(long, env = "KERROS_ACCEPT_MISSING_WATERMARK")]

@@ -15,6 +15,10 @@ pub const GROW_AT_PERCENT: RangeInclusive<u64> = 1..=100;
 pub const POLL_MS: RangeInclusive<u64> = 1..=3_600_000;
 /// Range of [`Config::lease_ms`].
 pub const LEASE_MS: RangeInclusive<u64> = 4..=86_400_000;
+/// Range of [`Config::quarantine_after`].
+pub const QUARANTINE_AFTER: RangeInclusive<u64> = 1..=1_000;
+/// Range of [`Config::open_limit_ms`].
+pub const OPEN_LIMIT_MS: RangeInclusive<u64> = 100..=86_400_000;
 /// Range of [`Config::promise_ms`].
 pub const PROMISE_MS: RangeInclusive<u64> = 1..=31_536_000_000;
 /// Range of [`Config::stall_ms`].
@@ -58,6 +62,8 @@ pub struct Config {
     pub poll_ms: u64,
     /// A prover that is silent so long loses its lease, ms, at least 4. Default 30,000.
     pub lease_ms: u64,
+    /// Leases of a batch that end without a proof before it is quarantined, 1 to 1,000. Default 5.
+    pub quarantine_after: u32,
     /// Threads that check signatures, at least 1. Default: one a processor.
     pub admission_threads: usize,
     /// From an acknowledgement to the time its receipt promises the batch on the main chain, ms, at
@@ -75,6 +81,9 @@ pub struct Config {
     /// Free bytes of the data directory's file system below which nothing new is accepted. Default
     /// 268,435,456: 256 MiB.
     pub disk_reserve_bytes: u64,
+    /// Longest time to open the database, ms, 100 to 86,400,000; then the start is refused, because
+    /// a damaged log can keep the database's reader busy for ever. Default 60,000.
+    pub open_limit_ms: u64,
     /// Whether a database with operations is accepted although its watermark is missing or damaged:
     /// whether something acknowledged was lost then stays unknown. Default false.
     pub accept_missing_watermark: bool,
@@ -127,12 +136,14 @@ impl Config {
             confirmations: 0,
             poll_ms: 500,
             lease_ms: 30_000,
+            quarantine_after: 5,
             admission_threads: std::thread::available_parallelism().map_or(1, usize::from),
             promise_ms: 3_600_000,
             unsettled_slow: 1_024,
             stall_ms: 30_000,
             progress_ms: 1_800_000,
             disk_reserve_bytes: 256 << 20,
+            open_limit_ms: 60_000,
             accept_missing_watermark: false,
             operator_calls: false,
             allow_development: false,
@@ -152,6 +163,8 @@ impl Config {
         range("grow_at_percent", self.grow_at_percent.into(), GROW_AT_PERCENT)?;
         range("poll_ms", self.poll_ms, POLL_MS)?;
         range("lease_ms", self.lease_ms, LEASE_MS)?;
+        range("quarantine_after", self.quarantine_after.into(), QUARANTINE_AFTER)?;
+        range("open_limit_ms", self.open_limit_ms, OPEN_LIMIT_MS)?;
         range("batch_age_ms_max", self.batch_age_ms_max, BATCH_AGE_MS)?;
         range("promise_ms", self.promise_ms, PROMISE_MS)?;
         range("stall_ms", self.stall_ms, STALL_MS)?;

@@ -7,6 +7,7 @@
 
 mod close;
 mod outcome;
+pub mod witness;
 
 pub use outcome::{
     Closing, ExecutionError, Full, OpenError, Place, Placed, Policy, QueueEntry, TransactionError,
@@ -15,15 +16,14 @@ pub use outcome::{
 use crate::journal::{Head, Operation};
 use crate::planted::{Bug, planted};
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
-use kerros_protocol::batch::{
-    Authorisation, BatchData, DepositRecord, ExitRecord, OpenRecord, TransferRecord,
-};
+use kerros_protocol::batch::{Authorisation, BatchData, DepositRecord, OpenRecord};
 use kerros_protocol::eddsa::SignatureError;
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::rejection::Rejection;
 use kerros_protocol::transaction::{SignedTransaction, Transaction};
 use kerros_protocol::transition;
 use std::collections::BTreeMap;
+use witness::{Published, Unprovable};
 
 fn small(count: usize) -> u32 {
     u32::try_from(count).expect("sections are uint16 and ledgers at most 2^28")
@@ -73,6 +73,9 @@ pub struct Execution {
     triples: BTreeMap<Triple, AccountIndex>,
     open: OpenBatch,
     grow_asked: bool,
+    /// Makes the rules wrong, to see that it is noticed.
+    #[cfg(test)]
+    planted: Option<fn(&mut Ledger, &Transaction)>,
 }
 
 impl Execution {
@@ -86,7 +89,15 @@ impl Execution {
             // Equal triples under several indices come from forks of history only: keep the first.
             triples.entry((key, account.asset, account.owner)).or_insert(*index);
         }
-        Self { policy, ledger, triples, open: OpenBatch::new(head), grow_asked: false }
+        Self {
+            policy,
+            ledger,
+            triples,
+            open: OpenBatch::new(head),
+            grow_asked: false,
+            #[cfg(test)]
+            planted: None,
+        }
     }
     /// Applies the journal's operations of the open batch.
     pub fn replay(&mut self, mut operations: Vec<Operation>) -> Result<(), ExecutionError> {
@@ -220,24 +231,29 @@ impl Execution {
             let asset = self.ledger.get(signed.transaction.from()).asset;
             *self.open.fees.entry(asset).or_default() += fee.value();
         }
-        match &signed.transaction {
-            Transaction::Transfer(t) => {
-                let record = TransferRecord { from: t.from, to: t.to, amount: t.amount, fee };
+        match Published::of(&signed.transaction) {
+            Published::Transfer(record) => {
                 self.open.data.transfers.push(record);
                 self.open.transfers.push(authorisation);
             }
-            Transaction::Exit(e) => {
-                self.open.data.exits.push(ExitRecord {
-                    from: e.from,
-                    amount: e.amount,
-                    fee,
-                    forced: false,
-                    asset: e.asset.get(),
-                    recipient: e.recipient,
-                });
+            Published::Exit(record) => {
+                self.open.data.exits.push(record);
                 self.open.exits.push(authorisation);
             }
         }
+    }
+    /// Whether what was just executed can be proved.
+    fn check_witness(
+        &self,
+        signed: &SignedTransaction,
+        before: &[(AccountIndex, Account)],
+    ) -> Result<(), Unprovable> {
+        let old = |index| {
+            let named = before.iter().find(|(named, _)| *named == index);
+            named.map_or(Account::EMPTY, |(_, account)| *account)
+        };
+        let published = Published::of(&signed.transaction);
+        witness::check(signed, &published, old, |index| self.ledger_get(index))
     }
 
     /// Executes a signed transaction in the next place. Operations done are appended to
@@ -258,11 +274,22 @@ impl Execution {
         // What a refused transaction would cost is never known to the batch: try it first, and take
         // it back if there is no room.
         transition::execute_verified(&mut self.ledger, signed, verified)?;
+        #[cfg(test)]
+        if let Some(rule) = self.planted {
+            rule(&mut self.ledger, transaction);
+        }
+        let take_back = |ledger: &mut Ledger| {
+            before.iter().rev().for_each(|(index, account)| ledger.set(*index, *account));
+        };
+        if let Err(fault) = self.check_witness(signed, &before) {
+            take_back(&mut self.ledger);
+            return Err(fault.into());
+        }
         let fits = self.room_for(transaction).and_then(|()| self.room_for_fee(&before[0].1, fee));
         let opening = match fits {
             Ok(opening) => opening,
             Err(full) => {
-                before.iter().rev().for_each(|(index, account)| self.ledger.set(*index, *account));
+                take_back(&mut self.ledger);
                 let asset = before[0].1.asset;
                 let hopeless = self.policy.shape.collects == 0
                     || (full == Full::Ledger && self.ledger.k() >= self.policy.k_max);
@@ -392,3 +419,6 @@ impl Execution {
         Ok(Placed::Done(()))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

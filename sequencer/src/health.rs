@@ -34,6 +34,12 @@ pub enum Reason {
         /// Since its last answer.
         ms: u64,
     },
+    /// Sealing waits for an operator.
+    #[error("sealing has halted: {why}")]
+    SealingHalted {
+        /// As in GetInfo.
+        why: String,
+    },
     /// Settlement waits for an operator.
     #[error("settlement has halted: {why}")]
     SettlementHalted {
@@ -60,9 +66,10 @@ pub enum Reason {
 
 impl Reason {
     /// All codes.
-    pub const CODES: [&str; 6] = [
+    pub const CODES: [&str; 7] = [
         "WRITER_STALLED",
         "SEALER_STALLED",
+        "SEALING_HALTED",
         "MAIN_CHAIN_SILENT",
         "SETTLEMENT_HALTED",
         "SETTLEMENT_LATE",
@@ -73,10 +80,11 @@ impl Reason {
         match self {
             Self::WriterStalled { .. } => Self::CODES[0],
             Self::SealerStalled { .. } => Self::CODES[1],
-            Self::MainChainSilent { .. } => Self::CODES[2],
-            Self::SettlementHalted { .. } => Self::CODES[3],
-            Self::SettlementLate { .. } => Self::CODES[4],
-            Self::DiskFull { .. } => Self::CODES[5],
+            Self::SealingHalted { .. } => Self::CODES[2],
+            Self::MainChainSilent { .. } => Self::CODES[3],
+            Self::SettlementHalted { .. } => Self::CODES[4],
+            Self::SettlementLate { .. } => Self::CODES[5],
+            Self::DiskFull { .. } => Self::CODES[6],
         }
     }
     /// Whether provers are concerned: only the sealer keeps them from their work. That proofs are
@@ -104,6 +112,8 @@ pub struct Facts {
     pub turned_ms: u64,
     /// The sealer's next batch and since when it is that.
     pub sealing: Option<(u64, u64)>,
+    /// Why sealing has halted.
+    pub sealing_halted: Option<String>,
     /// When the main chain showed its head last.
     pub head_seen_ms: u64,
     /// Why settlement has halted.
@@ -129,6 +139,9 @@ pub fn health(now: u64, facts: &Facts, thresholds: &Thresholds) -> Vec<Reason> {
         && ms > stall_ms
     {
         reasons.push(Reason::SealerStalled { batch, ms });
+    }
+    if let Some(why) = facts.sealing_halted.clone() {
+        reasons.push(Reason::SealingHalted { why });
     }
     let ms = since(facts.head_seen_ms);
     if ms > stall_ms {
@@ -230,6 +243,7 @@ mod tests {
             commands_waiting: 3,
             turned_ms: NOW - 100,
             sealing: Some((7, NOW - 100)),
+            sealing_halted: None,
             head_seen_ms: NOW - 100,
             halted: None,
             unsettled: Some((5, NOW - 5_000)),
@@ -262,6 +276,13 @@ mod tests {
     }
 
     #[test]
+    fn halted_sealing_says_why() {
+        let why = "other bytes".to_owned();
+        let facts = Facts { sealing_halted: Some(why.clone()), ..well() };
+        only(facts, Reason::SealingHalted { why });
+    }
+
+    #[test]
     fn a_main_chain_that_does_not_answer_is_silent() {
         only(Facts { head_seen_ms: NOW - 101, ..well() }, Reason::MainChainSilent { ms: 101 });
     }
@@ -288,6 +309,7 @@ mod tests {
         let facts = Facts {
             turned_ms: 0,
             sealing: Some((7, 0)),
+            sealing_halted: Some(String::new()),
             head_seen_ms: 0,
             halted: Some(String::new()),
             unsettled: Some((5, 0)),

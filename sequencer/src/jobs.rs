@@ -2,7 +2,11 @@
 //!
 //! Pure: `now` is an argument, nothing is written here. A lease is named by (batch, epoch); epochs of
 //! a batch only rise, across restarts too (the caller writes them down before handing one out).
+//!
+//! A batch whose leases ended without a proof too often is quarantined: others go first, and it is
+//! tried ever more rarely. It is never given up, because a better prover may still save it.
 
+use crate::limits::QUARANTINE_PAUSE_MS_MAX;
 use crate::planted::{Bug, planted};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -43,38 +47,111 @@ pub struct Lease {
     pub verifying: bool,
 }
 
+/// How a batch's leases stand, for the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Last epoch given out; 0 if none.
+    pub epoch: u64,
+    /// Who holds it, if somebody does.
+    pub prover_id: Option<String>,
+    /// Leases that ended without a proof.
+    pub failures: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Failures {
+    count: u32,
+    /// Not leased before, if quarantined, Unix ms.
+    retry_ms: u64,
+}
+
 /// All leases.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     lease_ms: u64,
+    quarantine_after: u32,
     leases: BTreeMap<u64, Lease>,
     epochs: BTreeMap<u64, u64>,
+    failures: BTreeMap<u64, Failures>,
+    /// Batches whose leases were found expired and not told to anybody.
+    expired: Vec<u64>,
 }
 
 impl Jobs {
-    /// No leases; each will last `lease_ms`.
-    pub fn new(lease_ms: u64) -> Self {
-        Self { lease_ms, leases: BTreeMap::new(), epochs: BTreeMap::new() }
+    /// No leases; each will last `lease_ms`. A batch is quarantined once `quarantine_after` of them
+    /// ended without a proof.
+    pub fn new(lease_ms: u64, quarantine_after: u32) -> Self {
+        Self {
+            lease_ms,
+            quarantine_after,
+            leases: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            expired: Vec::new(),
+        }
     }
-    /// Brings back a batch's last epoch after a restart, and its lease if somebody held it: the
-    /// prover may still be at work.
-    pub fn restore(&mut self, now: u64, number: u64, epoch: u64, prover_id: Option<String>) {
+    /// Brings back how a batch's leases stood before a restart; whoever held one may still be at
+    /// work. A quarantined batch may be tried at once: the restart may be the cure.
+    pub fn restore(&mut self, now: u64, number: u64, standing: Standing) {
+        let Standing { epoch, prover_id, failures: count } = standing;
         if planted(Bug::EpochsForgotten) {
             return;
         }
         self.epochs.insert(number, epoch);
+        if count > 0 {
+            self.failures.insert(number, Failures { count, retry_ms: now });
+        }
         if let Some(prover_id) = prover_id {
             let expires_ms = now + self.lease_ms;
             let lease = Lease { number, epoch, prover_id, expires_ms, verifying: false };
             self.leases.insert(number, lease);
         }
     }
-    /// Ends leases whose time is over; gives their batches.
+    /// How a batch's leases stand.
+    pub fn standing(&self, number: u64) -> Standing {
+        Standing {
+            epoch: self.epochs.get(&number).copied().unwrap_or(0),
+            prover_id: self.leases.get(&number).map(|lease| lease.prover_id.clone()),
+            failures: self.failures.get(&number).map_or(0, |failures| failures.count),
+        }
+    }
+    /// Quarantined batches, ascending.
+    pub fn quarantined(&self) -> Vec<u64> {
+        let after = self.quarantine_after;
+        let over = self.failures.iter().filter(|(_, failures)| failures.count >= after);
+        over.map(|(number, _)| *number).collect()
+    }
+    fn is_quarantined(&self, number: u64) -> bool {
+        self.failures.get(&number).is_some_and(|f| f.count >= self.quarantine_after)
+    }
+    /// From the end of a quarantined batch's last lease to the next.
+    fn pause(&self, count: u32) -> u64 {
+        let doublings = count.saturating_sub(self.quarantine_after).min(32);
+        self.lease_ms.saturating_mul(1 << doublings).min(QUARANTINE_PAUSE_MS_MAX)
+    }
+    /// Ends a batch's lease and counts it as one without a proof.
+    pub fn fail(&mut self, now: u64, number: u64) {
+        self.leases.remove(&number);
+        let count = self.standing(number).failures.saturating_add(1);
+        let retry_ms = now + self.pause(count);
+        self.failures.insert(number, Failures { count, retry_ms });
+    }
+    /// Ends leases whose time is over; gives the batches whose leases ended so since the last call.
     pub fn expire(&mut self, now: u64) -> Vec<u64> {
-        // A clock that was set back must not make leases longer than they are.
+        self.sweep(now);
+        std::mem::take(&mut self.expired)
+    }
+    fn sweep(&mut self, now: u64) {
+        // A clock that was set back must not make leases and pauses longer than they are.
         let latest = now + self.lease_ms;
         for lease in self.leases.values_mut() {
             lease.expires_ms = lease.expires_ms.min(latest);
+        }
+        for number in self.quarantined() {
+            let pause = self.pause(self.standing(number).failures);
+            if let Some(failures) = self.failures.get_mut(&number) {
+                failures.retry_ms = failures.retry_ms.min(now + pause);
+            }
         }
         let over: Vec<u64> = self
             .leases
@@ -82,15 +159,27 @@ impl Jobs {
             .filter(|lease| !lease.verifying && lease.expires_ms <= now)
             .map(|lease| lease.number)
             .collect();
-        over.iter().for_each(|number| {
-            self.leases.remove(number);
-        });
-        over
+        over.iter().for_each(|number| self.fail(now, *number));
+        self.expired.extend(over);
     }
-    /// Leases the first of `sealed` that nobody holds.
+    /// The first of `sealed` that nobody holds and that is not quarantined; if there is none, the
+    /// quarantined one whose turn it has been longest.
+    fn next(&self, now: u64, sealed: &[u64]) -> Option<u64> {
+        let waits = |number: &&u64| !self.leases.contains_key(number);
+        let mut good = sealed.iter().filter(waits).filter(|number| !self.is_quarantined(**number));
+        if let Some(number) = good.next() {
+            return Some(*number);
+        }
+        let due = sealed.iter().filter(waits).filter_map(|number| {
+            let retry_ms = self.failures.get(number)?.retry_ms;
+            (retry_ms <= now).then_some((retry_ms, *number))
+        });
+        due.min().map(|(_, number)| number)
+    }
+    /// Leases a batch of `sealed`, the lowest first, quarantined ones last.
     pub fn lease(&mut self, now: u64, prover_id: &str, sealed: &[u64]) -> Option<Lease> {
-        self.expire(now);
-        let number = *sealed.iter().find(|number| !self.leases.contains_key(number))?;
+        self.sweep(now);
+        let number = self.next(now, sealed)?;
         let epoch = self.epochs.entry(number).or_default();
         *epoch += 1;
         let lease = Lease {
@@ -104,7 +193,7 @@ impl Jobs {
         Some(lease)
     }
     fn held(&mut self, now: u64, number: u64, epoch: u64) -> Result<&mut Lease, LeaseError> {
-        self.expire(now);
+        self.sweep(now);
         let last = self.epochs.get(&number).copied().unwrap_or(0);
         let lease = self
             .leases
@@ -128,15 +217,25 @@ impl Jobs {
         lease.verifying = true;
         Ok(lease.clone())
     }
-    /// Ends a lease at its holder's wish.
-    pub fn release(&mut self, now: u64, number: u64, epoch: u64) -> Result<(), LeaseError> {
+    /// Ends a lease at its holder's wish; `failed` if it could not prove the batch.
+    pub fn release(
+        &mut self,
+        now: u64,
+        number: u64,
+        epoch: u64,
+        failed: bool,
+    ) -> Result<(), LeaseError> {
         if self.held(now, number, epoch)?.verifying {
             return Err(LeaseError::Verifying { number });
         }
-        self.end(number);
+        if failed {
+            self.fail(now, number)
+        } else {
+            self.end(number)
+        }
         Ok(())
     }
-    /// Ends whatever lease a batch has.
+    /// Ends whatever lease a batch has; that counts for nothing.
     pub fn end(&mut self, number: u64) {
         self.leases.remove(&number);
     }
@@ -144,6 +243,7 @@ impl Jobs {
     pub fn forget(&mut self, number: u64) {
         self.leases.remove(&number);
         self.epochs.remove(&number);
+        self.failures.remove(&number);
     }
     /// Leases held now.
     pub fn held_count(&self) -> usize {
@@ -158,7 +258,7 @@ mod tests {
     const LEASE_MS: u64 = 1_000;
 
     fn leased() -> (Jobs, Lease) {
-        let mut jobs = Jobs::new(LEASE_MS);
+        let mut jobs = Jobs::new(LEASE_MS, 3);
         let lease = jobs.lease(0, "a", &[4, 5]).expect("nobody holds it");
         (jobs, lease)
     }
@@ -188,7 +288,7 @@ mod tests {
         let stale = LeaseError::Stale { number: 4, have: 1, last: 2 };
         assert_eq!(jobs.heartbeat(LEASE_MS, 4, 1), Err(stale));
         assert_eq!(jobs.verify(LEASE_MS, 4, 1), Err(stale));
-        assert_eq!(jobs.release(LEASE_MS, 4, 1), Err(stale));
+        assert_eq!(jobs.release(LEASE_MS, 4, 1, true), Err(stale));
         assert!(jobs.verify(LEASE_MS, 4, 2).is_ok());
     }
 
@@ -205,10 +305,77 @@ mod tests {
 
     #[test]
     fn epochs_rise_across_restarts_and_a_prover_at_work_keeps_its_lease() {
-        let mut jobs = Jobs::new(LEASE_MS);
-        jobs.restore(0, 4, 7, Some("a".to_owned()));
-        jobs.restore(0, 5, 3, None);
+        let mut jobs = Jobs::new(LEASE_MS, 3);
+        let held = Standing { epoch: 7, prover_id: Some("a".to_owned()), failures: 0 };
+        jobs.restore(0, 4, held);
+        jobs.restore(0, 5, Standing { epoch: 3, prover_id: None, failures: 0 });
         assert_eq!(jobs.heartbeat(10, 4, 7), Ok(1_010));
         assert_eq!(jobs.lease(10, "b", &[4, 5]).expect("5 is free").epoch, 4);
+    }
+
+    /// Leases and fails batch 4, the only one, so many times in a row.
+    fn failed(jobs: &mut Jobs, now: u64, times: u32) {
+        for _ in 0..times {
+            let lease = jobs.lease(now, "a", &[4]).expect("due");
+            jobs.release(now, 4, lease.epoch, true).expect("held");
+        }
+    }
+
+    #[test]
+    fn a_batch_that_fails_often_comes_after_all_others_and_is_tried_ever_more_rarely() {
+        let mut jobs = Jobs::new(LEASE_MS, 3);
+        failed(&mut jobs, 0, 2);
+        assert_eq!(jobs.lease(0, "a", &[4, 5]).map(|lease| lease.number), Some(4));
+        // The third end without a proof is an expiry.
+        assert_eq!(jobs.expire(LEASE_MS), [4]);
+        assert_eq!(jobs.quarantined(), [4]);
+        let other = jobs.lease(9 * LEASE_MS, "a", &[4, 5]).expect("5 waits");
+        assert_eq!(other.number, 5, "although 4 is due");
+        let mut at = LEASE_MS;
+        for doublings in 0..4 {
+            let pause = LEASE_MS << doublings;
+            let mut alone = jobs.clone();
+            alone.forget(5);
+            assert_eq!(alone.lease(at + pause - 1, "a", &[4]), None);
+            at += pause;
+            failed(&mut jobs, at, 1);
+        }
+        let day = 86_400_000;
+        assert!(jobs.pause(u32::MAX) < day, "it is never given up");
+    }
+
+    #[test]
+    fn what_is_given_back_or_not_our_provers_fault_does_not_count() {
+        let mut jobs = Jobs::new(LEASE_MS, 1);
+        let lease = jobs.lease(0, "a", &[4]).expect("free");
+        jobs.release(0, 4, lease.epoch, false).expect("held");
+        jobs.lease(0, "a", &[4]).expect("free");
+        jobs.end(4);
+        assert_eq!((jobs.quarantined(), jobs.standing(4).failures), (Vec::new(), 0));
+        assert_eq!(jobs.standing(4).epoch, 2);
+    }
+
+    #[test]
+    fn quarantine_outlives_a_restart_and_ends_with_a_proof() {
+        let mut before = Jobs::new(LEASE_MS, 3);
+        failed(&mut before, 0, 3);
+        let mut jobs = Jobs::new(LEASE_MS, 3);
+        jobs.restore(10, 4, before.standing(4));
+        assert_eq!(jobs.quarantined(), [4]);
+        assert_eq!(jobs.lease(10, "a", &[4, 5]).map(|lease| lease.number), Some(5));
+        // Tried at once after a restart.
+        let lease = jobs.lease(10, "b", &[4, 5]).expect("nothing else waits");
+        assert_eq!((lease.number, lease.epoch), (4, 4));
+        jobs.verify(20, 4, lease.epoch).expect("held");
+        jobs.forget(4);
+        assert_eq!(jobs.quarantined(), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_prolong_quarantine() {
+        let mut jobs = Jobs::new(LEASE_MS, 3);
+        failed(&mut jobs, 100 * LEASE_MS, 3);
+        assert_eq!(jobs.lease(0, "a", &[4]), None);
+        assert!(jobs.lease(LEASE_MS, "a", &[4]).is_some());
     }
 }

@@ -227,6 +227,13 @@ impl Journal {
             })
             .collect()
     }
+    /// One account after the last sealed batch; none if it never existed.
+    pub fn account(&self, index: AccountIndex) -> Result<Option<Account>, JournalError> {
+        let family = keys::ACCOUNTS;
+        let Some(bytes) = self.get(family, &keys::account(index))? else { return Ok(None) };
+        let account = Account::decode(&bytes);
+        account.map(Some).map_err(|source| JournalError::Decode { family, source })
+    }
     /// The first group at or after operation `sequence` of `batch`, of a later batch if need be.
     pub fn next_group(&self, batch: u64, sequence: u32) -> Result<Option<Group>, JournalError> {
         let start = keys::group(batch, sequence);

@@ -10,7 +10,7 @@ use crate::planted::{Bug, planted};
 use kerros_protocol::proto::BatchState;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
 
 struct Inner {
@@ -39,6 +39,8 @@ pub struct Lifecycle {
     inner: Mutex<Inner>,
     revision: watch::Sender<u64>,
     stopping: AtomicBool,
+    /// Why sealing has stopped, if it has.
+    halted: OnceLock<String>,
 }
 
 impl Lifecycle {
@@ -60,6 +62,7 @@ impl Lifecycle {
             inner,
             revision: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
+            halted: OnceLock::new(),
         })
     }
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -168,6 +171,30 @@ impl Lifecycle {
             self.changed();
         }
     }
+    /// These batches and no others are quarantined, in memory; gives those that were not before.
+    pub fn set_quarantined(&self, numbers: &[u64]) -> Vec<u64> {
+        let mut inner = self.lock();
+        let (mut new, mut lifted) = (Vec::new(), false);
+        for record in inner.unsettled.values_mut() {
+            let waits = record.state() < BatchState::Verified;
+            let quarantined = waits && numbers.contains(&record.number);
+            match (record.quarantined, quarantined) {
+                (false, true) => new.push(record.number),
+                (true, false) => lifted = true,
+                _ => {}
+            }
+            record.quarantined = quarantined;
+        }
+        drop(inner);
+        if lifted || !new.is_empty() {
+            self.changed();
+        }
+        new
+    }
+    /// Batches in quarantine.
+    pub fn quarantined(&self) -> usize {
+        self.lock().unsettled.values().filter(|record| record.quarantined).count()
+    }
     /// The main chain no longer has this batch: Verified again, or Sealed if a stranger's proof was
     /// all there was.
     pub fn take_back(&self, number: u64) -> Result<(), JournalError> {
@@ -180,6 +207,14 @@ impl Lifecycle {
             record.set_state(if proved { BatchState::Verified } else { BatchState::Sealed });
         })?;
         Ok(())
+    }
+    /// No batch is sealed any more; the first reason is kept.
+    pub fn halt(&self, reason: String) {
+        self.halted.get_or_init(|| reason);
+    }
+    /// Why no batch is sealed any more, if so.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.get().map(String::as_str)
     }
     /// Ends all streams.
     pub fn stop(&self) {
@@ -204,6 +239,7 @@ impl Lifecycle {
         change(&mut next);
         assert_eq!(next.number, number, "a batch keeps its number");
         assert_ne!(next.state(), BatchState::Proved, "Proved is never on disk");
+        next.quarantined &= next.state() < BatchState::Verified;
         self.journal.put_records(std::slice::from_ref(&next))?;
         if next.state() == BatchState::Final {
             inner.unsettled.remove(&number);

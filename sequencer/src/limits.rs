@@ -85,6 +85,8 @@ pub const PHASES_MAX: usize = 32;
 pub const REASON_BYTES_MAX: usize = 256;
 /// Longest wait for a lease, in ms; below [`CALL_MS_MAX`].
 pub const LEASE_WAIT_MS_MAX: u64 = 20_000;
+/// Longest pause between the leases of a quarantined batch, in ms.
+pub const QUARANTINE_PAUSE_MS_MAX: u64 = 3_600_000;
 /// Proofs verified at once.
 pub const VERIFICATIONS_MAX: usize = 2;
 

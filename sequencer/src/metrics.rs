@@ -3,9 +3,11 @@
 //! Units come last in names. States are named as everywhere: Open, Sealed, Proved, Verified, Posted,
 //! Final. `deploy/METRICS.md` shows the list; a test compares.
 
+use crate::execution::TransactionError;
 use crate::health::Reason;
 use crate::journal::BatchRecord;
 use kerros_protocol::proto::BatchState;
+use kerros_protocol::transaction::TransactionId;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
@@ -57,6 +59,7 @@ metrics! {
     UNHEALTHY, Gauge, "kerros_unhealthy", "0 or 1", ["reason"], "1 while this reason makes the service unhealthy: ALERT.";
     ACKNOWLEDGED, Counter, "kerros_transactions_acknowledged_total", "transactions", [], "Acknowledged: on disk, under the watermark, with a signed receipt.";
     REFUSED, Counter, "kerros_requests_refused_total", "requests", ["reason"], "Refused, by the reason's code.";
+    EVICTED, Counter, "kerros_transactions_evicted_total", "transactions", [], "Refused because their result could not be proved, a bug of ours: ALERT.";
     SEATS, Gauge, "kerros_seats_taken", "requests", [], "Shared seats of requests between arrival and answer, of 8,192.";
     QUEUE, Gauge, "kerros_queue_length", "entries", ["queue"], "Waiting for a signature check (signatures), commands for the writer (writer), transactions to be executed (pool), ahead of their nonce (parked), closed batches (sealer).";
     PAUSE, Gauge, "kerros_admission_pause_seconds", "seconds", [], "Pause before each signature check because batches wait for settlement.";
@@ -68,6 +71,7 @@ metrics! {
     WATERMARK_SECONDS, Histogram, "kerros_watermark_seconds", "seconds", [], "The synced write of the watermark.";
     SEALED, Counter, "kerros_batches_sealed_total", "batches", [], "Batches sealed.";
     SEAL_SECONDS, Histogram, "kerros_seal_seconds", "seconds", [], "Sealing a closed batch: commitments and synced write.";
+    SEALING_HALTED, Gauge, "kerros_sealing_halted", "0 or 1", [], "1 once sealing has stopped, a bug of ours: ALERT.";
     TRANSFERS, Counter, "kerros_batch_transfers_total", "transfers", [], "Transfers in sealed batches.";
     DATA_BYTES, Counter, "kerros_batch_data_bytes_total", "bytes", [], "Data of sealed batches.";
     BATCHES, Gauge, "kerros_batches", "batches", ["state"], "Batches in each state that is not Final.";
@@ -76,6 +80,7 @@ metrics! {
     UNSETTLED, Gauge, "kerros_batches_unsettled", "batches", [], "Batches sealed and not final.";
     LEASES, Gauge, "kerros_leases", "leases", [], "Leases that provers hold.";
     LEASES_EXPIRED, Counter, "kerros_leases_expired_total", "leases", [], "Leases that ended by silence.";
+    QUARANTINED, Gauge, "kerros_quarantined_batches", "batches", [], "Batches that no prover could prove so far: ALERT if above 0.";
     PROOFS, Counter, "kerros_proofs_total", "proofs", ["result"], "Proofs verified: accepted or refused.";
     VERIFY_SECONDS, Histogram, "kerros_verify_seconds", "seconds", [], "The verification of a proof, from Proved to its result.";
     POSTED, Counter, "kerros_batches_posted_total", "batches", [], "Batches found on the main chain.";
@@ -161,6 +166,15 @@ pub(crate) fn group_written(
     histogram!(GROUP_SECONDS).record(elapsed.as_secs_f64());
     histogram!(SYNC_SECONDS).record(synced.as_secs_f64());
     histogram!(WATERMARK_SECONDS).record(marked.as_secs_f64());
+}
+
+pub(crate) fn quarantined(batches: usize) {
+    gauge!(QUARANTINED).set(batches as f64);
+}
+
+pub(crate) fn evicted(id: &TransactionId, error: &TransactionError) {
+    counter!(EVICTED).increment(1);
+    tracing::error!(%id, %error, "TRANSACTION EVICTED: executed to something that cannot be proved");
 }
 
 pub(crate) fn checked(transactions: usize, elapsed: Duration) {

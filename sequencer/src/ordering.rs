@@ -7,6 +7,7 @@
 
 mod group;
 
+use crate::admission::{Answer, SubmitError};
 use crate::disk::Disk;
 use crate::execution::{
     Execution, ExecutionError, OpenError, Placed, QueueEntry, TransactionError,
@@ -109,6 +110,10 @@ pub struct Parts {
     pub clock: Clock,
 }
 
+fn halted(pending: Pending) {
+    pending.reply.send(Answer::Refused(SubmitError::SealingHalted));
+}
+
 /// The writer.
 pub struct Ordering {
     parts: Parts,
@@ -148,6 +153,40 @@ impl Ordering {
 
     /// Works until [`Command::Stop`] or until nobody can send any more.
     pub fn run(mut self, mut commands: mpsc::Receiver<Command>) -> Result<(), OrderingError> {
+        match self.work(&mut commands) {
+            Err(OrderingError::Sealer(_)) if self.parts.lifecycle.halted().is_some() => {
+                self.refuse_all(&mut commands);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+    /// The sealer has halted: nothing new is executed. Everything that was is on disk, since
+    /// the writer waits for the sealer only after a flush.
+    fn refuse_all(&mut self, commands: &mut mpsc::Receiver<Command>) {
+        std::mem::take(&mut self.early).into_values().flatten().for_each(halted);
+        while let Some(pending) = self.pool.pop() {
+            halted(pending);
+        }
+        while !self.stop {
+            match commands.blocking_recv() {
+                Some(command) => self.refuse(command),
+                None => return,
+            }
+        }
+    }
+    fn refuse(&mut self, command: Command) {
+        match command {
+            Command::Transactions { transactions, .. } => transactions.into_iter().for_each(halted),
+            Command::Chain { view, .. } => self.parts.shared.set_view(view),
+            Command::Tick => self.parked.expire((self.parts.clock)()),
+            Command::Stop => self.stop = true,
+            // Dropped unanswered; their callers are refused before they get here.
+            Command::Open { .. } | Command::Seal { .. } | Command::Grow { .. } => {}
+        }
+    }
+
+    fn work(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<(), OrderingError> {
         self.begin()?;
         while !self.stop {
             let first = match self.pool.is_empty() {
@@ -157,7 +196,13 @@ impl Ordering {
                 },
                 false => commands.try_recv().ok(),
             };
-            self.turn(first, &mut commands)?;
+            if let Err(ended) = self.parts.sealer.wait_for_room() {
+                if let Some(command) = first.filter(|_| self.parts.lifecycle.halted().is_some()) {
+                    self.refuse(command);
+                }
+                return Err(ended.into());
+            }
+            self.turn(first, commands)?;
         }
         Ok(())
     }
@@ -167,7 +212,8 @@ impl Ordering {
         let mut state = execution.write().unwrap_or_else(PoisonError::into_inner);
         self.grow_empty(&mut state, false)
     }
-    /// Takes `first` and the commands queued now, executes what waits, writes, answers.
+    /// Takes `first` and the commands queued now, executes what waits, writes, answers. The sealer
+    /// must have room.
     pub fn turn(
         &mut self,
         first: Option<Command>,
@@ -326,6 +372,9 @@ impl Ordering {
                     return Ok(false);
                 }
                 Err(error) => {
+                    if matches!(error, TransactionError::Unprovable(_)) {
+                        crate::metrics::evicted(&pending.id, &error);
+                    }
                     let stale = match &error {
                         TransactionError::Rule(Rejection::WrongNonce { .. }) => true,
                         TransactionError::FeeTooLow { .. } => pending.verified.is_ok(),
@@ -435,3 +484,6 @@ impl Ordering {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! The shell around `jobs`. A proof is checked against the batch as this sequencer sealed it; nothing
 //! a prover says about the batch is believed.
 
-use crate::jobs::{Jobs, Lease, LeaseError};
+use crate::jobs::{Jobs, Lease, LeaseError, Standing};
 use crate::journal::{Journal, JournalError, LeaseRecord, PhaseRecord, ProofRecord};
 use crate::lifecycle::Lifecycle;
 use crate::limits::VERIFICATIONS_MAX;
@@ -100,9 +100,9 @@ pub struct Proving {
 }
 
 impl Proving {
-    /// Restores epochs and leases of the batches that wait for a proof.
+    /// Restores epochs, leases and quarantine of the batches that wait for a proof.
     pub fn new(
-        lease_ms: u64,
+        mut jobs: Jobs,
         lifecycle: Arc<Lifecycle>,
         journal: Arc<Journal>,
         key: VerificationKey,
@@ -110,14 +110,15 @@ impl Proving {
         verifier: Arc<dyn BatchVerifier>,
         clock: Clock,
     ) -> Result<Self, JournalError> {
-        let mut jobs = Jobs::new(lease_ms);
         let now = clock();
         for number in lifecycle.in_state(BatchState::Sealed) {
             if let Some(lease) = journal.lease(number)? {
-                let holder = (!lease.prover_id.is_empty()).then_some(lease.prover_id);
-                jobs.restore(now, number, lease.epoch, holder);
+                let LeaseRecord { epoch, prover_id, failures } = lease;
+                let prover_id = (!prover_id.is_empty()).then_some(prover_id);
+                jobs.restore(now, number, Standing { epoch, prover_id, failures });
             }
         }
+        lifecycle.set_quarantined(&jobs.quarantined());
         let seats = Arc::new(Semaphore::new(VERIFICATIONS_MAX));
         let jobs = Mutex::new(jobs);
         Ok(Self { jobs, lifecycle, journal, key, domain, verifier, seats, clock })
@@ -130,21 +131,44 @@ impl Proving {
         self.jobs().held_count()
     }
     /// Ends leases whose time is over; gives their number.
-    pub fn expire(&self) -> usize {
-        let over = self.jobs().expire((self.clock)());
+    pub fn expire(&self) -> Result<usize, JournalError> {
+        let mut jobs = self.jobs();
+        let over = jobs.expire((self.clock)());
         for number in &over {
             tracing::warn!(batch = number, "lease expired");
+            self.write(&jobs, *number)?;
         }
-        over.len()
+        if !over.is_empty() {
+            self.alert(jobs);
+        }
+        Ok(over.len())
+    }
+    /// Writes down how a batch's leases stand; under the lock, so that a later record is never
+    /// overtaken by an earlier one.
+    fn write(&self, jobs: &Jobs, number: u64) -> Result<(), JournalError> {
+        let Standing { epoch, prover_id, failures } = jobs.standing(number);
+        let prover_id = prover_id.unwrap_or_default();
+        self.journal.put_lease(number, &LeaseRecord { epoch, prover_id, failures })
+    }
+    /// Tells about batches that are quarantined now and were not before.
+    fn alert(&self, jobs: MutexGuard<'_, Jobs>) {
+        for number in self.lifecycle.set_quarantined(&jobs.quarantined()) {
+            let failures = jobs.standing(number).failures;
+            tracing::error!(
+                batch = number,
+                failures,
+                "BATCH QUARANTINED: no prover could prove it; later batches go on, but nothing \
+                 after it can be posted"
+            );
+        }
     }
 
-    /// Leases the lowest sealed batch that nobody holds, with its bytes.
+    /// Leases the lowest sealed batch that nobody holds, quarantined ones last, with its bytes.
     pub fn lease(&self, prover_id: &str) -> Result<Option<(Lease, Vec<u8>)>, LeaseBatchError> {
         let mut jobs = self.jobs();
         let sealed = self.lifecycle.in_state(BatchState::Sealed);
         let Some(lease) = jobs.lease((self.clock)(), prover_id, &sealed) else { return Ok(None) };
-        let record = LeaseRecord { epoch: lease.epoch, prover_id: prover_id.to_owned() };
-        let written = self.journal.put_lease(lease.number, &record);
+        let written = self.write(&jobs, lease.number);
         let bytes = written.and_then(|()| self.sealed(lease.number));
         if bytes.is_err() {
             jobs.end(lease.number);
@@ -163,16 +187,17 @@ impl Proving {
     pub fn heartbeat(&self, number: u64, epoch: u64) -> Result<u64, LeaseError> {
         self.jobs().heartbeat((self.clock)(), number, epoch)
     }
-    /// Ends a lease at its holder's wish.
-    pub fn release(&self, number: u64, epoch: u64) -> Result<(), ProofError> {
-        self.jobs().release((self.clock)(), number, epoch)?;
-        self.end(number, epoch)?;
+    /// Ends a lease at its holder's wish; `failed` if it could not prove the batch.
+    pub fn release(&self, number: u64, epoch: u64, failed: bool) -> Result<(), ProofError> {
+        let mut jobs = self.jobs();
+        jobs.release((self.clock)(), number, epoch, failed)?;
+        self.ended(jobs, number)?;
         Ok(())
     }
-    /// Ends a lease, on disk too, and wakes provers that wait.
-    fn end(&self, number: u64, epoch: u64) -> Result<(), JournalError> {
-        self.jobs().end(number);
-        self.journal.put_lease(number, &LeaseRecord { epoch, prover_id: String::new() })?;
+    /// A lease has ended: on disk too, and provers that wait wake up.
+    fn ended(&self, jobs: MutexGuard<'_, Jobs>, number: u64) -> Result<(), JournalError> {
+        self.write(&jobs, number)?;
+        self.alert(jobs);
         self.lifecycle.set_proving(number, false);
         self.lifecycle.poke();
         Ok(())
@@ -191,22 +216,22 @@ impl Proving {
         // From here on the work goes on even if the prover's call is cancelled, so that the lease
         // always ends.
         let work = tokio::spawn(async move {
-            let (number, epoch) = (lease.number, lease.epoch);
-            let Ok(seat) = Arc::clone(&this.seats).acquire_owned().await else {
-                this.end(number, epoch)?;
-                return Err(ProofError::Stopping);
-            };
-            let working = Arc::clone(&this);
-            let check = tokio::task::spawn_blocking(move || {
-                let result = working.finish(submission, lease);
-                drop(seat);
-                result
-            });
-            if let Ok(result) = check.await {
-                return result;
+            let number = lease.number;
+            if let Ok(seat) = Arc::clone(&this.seats).acquire_owned().await {
+                let working = Arc::clone(&this);
+                let check = tokio::task::spawn_blocking(move || {
+                    let result = working.finish(submission, lease);
+                    drop(seat);
+                    result
+                });
+                if let Ok(result) = check.await {
+                    return result;
+                }
             }
-            // A panic: the lease must not stay.
-            this.end(number, epoch)?;
+            // Stopping, or a panic: the lease must not stay.
+            let mut jobs = this.jobs();
+            jobs.end(number);
+            this.ended(jobs, number)?;
             Err(ProofError::Stopping)
         });
         work.await.unwrap_or(Err(ProofError::Stopping))
@@ -224,10 +249,18 @@ impl Proving {
     }
     /// Checks and stores the proof; ends the lease whatever comes of it.
     pub fn finish(&self, submission: Submission, lease: Lease) -> Result<BatchState, ProofError> {
-        let (number, epoch) = (lease.number, lease.epoch);
+        let number = lease.number;
         let result = self.check(submission, lease);
-        if result.is_err() {
-            self.end(number, epoch)?;
+        if let Err(error) = &result {
+            let mut jobs = self.jobs();
+            match error {
+                ProofError::Malformed(_) | ProofError::Invalid { .. } => {
+                    jobs.fail((self.clock)(), number);
+                }
+                // Not the proof's fault.
+                _ => jobs.end(number),
+            }
+            self.ended(jobs, number)?;
         }
         result
     }

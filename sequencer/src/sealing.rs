@@ -1,18 +1,25 @@
-//! From a closed batch to the sealed one: commitments, bytes, record; on a thread of its own, so
+//! From a closed batch to the sealed one: check, commitments, bytes, record; on a thread of its own, so
 //! that acknowledgements do not wait for curve arithmetic.
+//!
+//! A batch that does not pass the check is not sealed, and nothing after it: everything in it was
+//! acknowledged, so nothing can be taken out. The sealer halts and says so; the log keeps what was
+//! acknowledged, and the start of a build without the fault seals it from there.
+
+mod replay;
 
 use crate::execution::{Closing, Execution};
 use crate::journal::{BatchRecord, Checkpoint, Head, Journal, JournalError, SealWrite};
 use crate::lifecycle::Lifecycle;
 use crate::limits::SEALS_AHEAD_MAX;
 use crate::verification::BatchVerifier;
-use ark_bn254::G1Affine;
-use kerros_protocol::account::Address;
-use kerros_protocol::batch::SealedBatch;
+use ark_bn254::{Fr, G1Affine};
+use kerros_protocol::account::{AccountIndex, Address};
+use kerros_protocol::batch::{BatchDataError, SealedBatch, Shape};
 use kerros_protocol::commitment::{Commitments, Srs, SrsError};
 use kerros_protocol::proto::BatchState;
+use kerros_protocol::transition::ReplayError;
 use kerros_verifier::VerifyError;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use thiserror::Error;
@@ -29,6 +36,57 @@ pub enum GrowthError {
     Check(#[from] VerifyError),
 }
 
+/// Why a closed batch could not be proved: a bug of ours, or memory that broke.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SealFault {
+    /// The bytes to be published do not decode.
+    #[error("published bytes: {0}")]
+    Bytes(#[from] BatchDataError),
+    /// They decode to something else.
+    #[error("the published bytes are those of other records")]
+    OtherData,
+    /// They do not fit the accounts before.
+    #[error("{0}")]
+    Data(#[from] ReplayError),
+    /// They give another account than the one that was executed.
+    #[error("account {index} was executed to something else than the published records give")]
+    OtherAccount {
+        /// The account.
+        index: AccountIndex,
+    },
+    /// A signed record has no authorisation of its account's key, or their places are not 0, 1, ….
+    #[error("authorisations do not belong to the records")]
+    Authorisations,
+    /// Fees and collects differ.
+    #[error("fees and collects of asset {asset} differ")]
+    Fees {
+        /// The asset.
+        asset: u16,
+    },
+    /// Neither everything nor nothing leaves the account.
+    #[error("the forced exit of account {index} is not what its owner is due")]
+    ForcedExit {
+        /// The account.
+        index: AccountIndex,
+    },
+}
+
+/// Why a batch was not sealed.
+#[derive(Debug, Error)]
+pub enum SealError {
+    /// The disk.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Nobody could prove it.
+    #[error("batch {number} cannot be sealed: {fault}")]
+    Fault {
+        /// The batch.
+        number: u64,
+        /// What is wrong with it.
+        fault: SealFault,
+    },
+}
+
 /// Where the commitments stand: those that the first batch not yet sealed starts from.
 pub struct Book {
     /// Before that batch.
@@ -39,16 +97,18 @@ pub struct Book {
     pub lagrange: Vec<G1Affine>,
 }
 
-/// Makes the sealed batch and its record and moves the book on.
-pub fn seal(
+/// Makes the sealed batch and its record and moves the book on by `changes`, the deltas of words by
+/// account position.
+fn seal(
     closing: Closing,
+    changes: &[(usize, [Fr; 3])],
     book: &mut Book,
     beneficiary: Address,
     now: u64,
 ) -> (SealedBatch, BatchRecord) {
     let head = closing.head;
     let old = book.commitments;
-    let new = old.updated(&book.lagrange, &closing.changes);
+    let new = old.updated(&book.lagrange, changes);
     book.commitments = new;
     let sealed = SealedBatch {
         number: head.number,
@@ -113,14 +173,24 @@ pub struct Sealing {
     pub lifecycle: Arc<Lifecycle>,
     /// Credited with entry fees.
     pub beneficiary: Address,
+    /// Of all batches.
+    pub shape: Shape,
 }
 
 impl Sealing {
-    /// Seals one batch: commitments, then one synced write, then everybody may know.
-    pub fn run(&self, closing: Closing, book: &mut Book, now: u64) -> Result<(), JournalError> {
+    /// Seals one batch: check, commitments, then one synced write, then everybody may know. A batch
+    /// that does not pass the check leaves book and disk as they are.
+    pub fn run(&self, closing: Closing, book: &mut Book, now: u64) -> Result<(), SealError> {
         let started = Instant::now();
+        let mut before = BTreeMap::new();
+        for index in replay::named(&closing.data) {
+            before.extend(self.journal.account(index)?.map(|account| (index, account)));
+        }
+        let changes = replay::replay(&closing, &self.shape, &before);
+        let number = closing.head.number;
+        let changes = changes.map_err(|fault| SealError::Fault { number, fault })?;
         let accounts = closing.accounts.clone();
-        let (sealed, record) = seal(closing, book, self.beneficiary, now);
+        let (sealed, record) = seal(closing, &changes, book, self.beneficiary, now);
         let (number, first) = (record.number + 1, record.end);
         let head = Head { number, k: sealed.k, grows: false, first, opened_ms: now };
         let next = Checkpoint { head, commitments: sealed.new, before_growth: None };
@@ -150,8 +220,16 @@ struct Waiting {
     busy: bool,
     /// The writer has ended: finish what waits.
     ended: bool,
-    /// The sealer has failed: nobody will seal any more.
+    /// The sealer has failed or halted: nobody will seal any more.
     failed: bool,
+}
+
+impl Waiting {
+    fn give_up(&mut self) {
+        self.failed = true;
+        // Nobody answers them: their senders see that.
+        self.jobs.clear();
+    }
 }
 
 #[derive(Default)]
@@ -174,7 +252,7 @@ impl Desk {
     }
 }
 
-/// The sealer has failed and said why elsewhere.
+/// The sealer has failed or halted and said why elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the sealer has ended")]
 pub struct SealerEnded;
@@ -225,7 +303,20 @@ impl Sealer {
         let _end = End(&self.desk);
         self.work()
     }
+    /// Nothing more is sealed: readers go on, and so do batches sealed before.
+    /// Those who wait for `replies` are told nothing but that none comes.
+    fn halt(&self, reason: String, replies: Vec<oneshot::Sender<u64>>) {
+        tracing::error!(%reason, "SEALING HALTED: nothing acknowledged is lost, an operator has to look");
+        metrics::gauge!(crate::metrics::SEALING_HALTED).set(1.0);
+        // First: whoever finds the sealer ended asks there why.
+        self.sealing.lifecycle.halt(reason);
+        let mut waiting = self.desk.lock();
+        waiting.give_up();
+        drop(replies);
+        self.desk.changed.notify_all();
+    }
     fn work(&self) -> Result<(), JournalError> {
+        metrics::gauge!(crate::metrics::SEALING_HALTED).set(0.0);
         loop {
             let mut waiting = self.desk.lock();
             let job = loop {
@@ -238,27 +329,42 @@ impl Sealer {
                 waiting = self.desk.wait(waiting);
             };
             drop(waiting);
-            self.seal(job)?;
+            if !self.seal(job)? {
+                let mut waiting = self.desk.lock();
+                while !waiting.ended {
+                    waiting = self.desk.wait(waiting);
+                }
+                return Ok(());
+            }
         }
     }
     /// Seals one batch, if one waits; whether one did.
     #[cfg(test)]
     pub fn step(&self) -> Result<bool, JournalError> {
         let job = Desk::take(&mut self.desk.lock());
-        job.map_or(Ok(false), |job| self.seal(job).map(|()| true))
+        job.map_or(Ok(false), |job| self.seal(job))
     }
-    fn seal(&self, job: Job) -> Result<(), JournalError> {
+    /// Seals a batch, unless nobody could prove it: then the sealer has halted.
+    fn seal(&self, job: Job) -> Result<bool, JournalError> {
         let number = job.closing.head.number;
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        self.sealing.run(job.closing, &mut book, job.now)?;
+        let sealed = self.sealing.run(job.closing, &mut book, job.now);
         drop(book);
+        match sealed {
+            Ok(()) => {}
+            Err(SealError::Journal(error)) => return Err(error),
+            Err(error @ SealError::Fault { .. }) => {
+                self.halt(error.to_string(), job.replies);
+                return Ok(false);
+            }
+        }
         self.desk.lock().busy = false;
         self.desk.changed.notify_all();
         for reply in job.replies {
             // Dropped if the caller has gone.
             let _ = reply.send(number);
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -266,10 +372,7 @@ struct End<'a>(&'a Desk);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        let mut waiting = self.0.lock();
-        waiting.failed = true;
-        // Nobody answers them: their senders see that.
-        waiting.jobs.clear();
+        self.0.lock().give_up();
         self.0.changed.notify_all();
     }
 }
@@ -277,7 +380,11 @@ impl Drop for End<'_> {
 impl SealerHandle {
     /// Hands a closed batch over; `replies` get its number when it is sealed.
     pub fn hand_over(&self, closing: Closing, now: u64, replies: Vec<oneshot::Sender<u64>>) {
-        self.desk.lock().jobs.push_back(Job { closing, now, replies });
+        let mut waiting = self.desk.lock();
+        // Otherwise nobody will take it.
+        if !waiting.failed {
+            waiting.jobs.push_back(Job { closing, now, replies });
+        }
         self.desk.changed.notify_all();
     }
     /// Whether another batch may be closed.
@@ -324,3 +431,6 @@ impl Drop for SealerHandle {
         self.desk.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

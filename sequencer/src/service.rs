@@ -5,6 +5,7 @@
 
 mod failure;
 mod observe;
+mod opening;
 mod page;
 mod receipt_key;
 pub(crate) mod restore;
@@ -20,6 +21,7 @@ use crate::api::{
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::health::Thresholds;
+use crate::jobs::Jobs;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX};
 use crate::main_chain::MainChain;
@@ -171,7 +173,7 @@ impl Sequencer {
         let threads = config.admission_threads;
         let (admission, checkers) = Admission::new(domain, threads, commands.clone(), &pace);
         let proving = Arc::new(Proving::new(
-            config.lease_ms,
+            Jobs::new(config.lease_ms, config.quarantine_after),
             Arc::clone(&lifecycle),
             Arc::clone(&journal),
             key.clone(),
@@ -189,6 +191,7 @@ impl Sequencer {
                 key: key.clone(),
                 beneficiary: config.beneficiary,
                 receipt_signer: Address(signer.key.address().into_array()),
+                promise_ms: config.promise_ms,
             }),
             admission: admission.clone(),
             shared: shared.clone(),
@@ -301,6 +304,7 @@ impl Sequencer {
             journal: Arc::clone(&journal),
             lifecycle: Arc::clone(&lifecycle),
             beneficiary: config.beneficiary,
+            shape,
         };
         let (sealer_handle, sealer) = sealer(sealing, book);
         let parts = Parts {

@@ -86,13 +86,14 @@ impl BatchArgs {
             let proving = batch.proof.as_ref().map_or(0, |proof| proving_micros(proof) / 1000);
             let gas = batch.settlement.as_ref().map_or(0, |settlement| settlement.gas_used);
             text += &format!(
-                "\n{:>6} {:<9} {:<24} {:>9} {:>9}  {}",
+                "\n{:>6} {:<9} {:<24} {:>9} {:>9}  {}{}",
                 batch.number,
                 state_name(batch.state()),
                 sections(batch.counts.as_ref()),
                 proving,
                 gas,
                 root(&batch.new_root),
+                if batch.quarantined { " QUARANTINED: not proved so far" } else { "" },
             );
         }
         Ok(Said { json: batches.iter().map(to_json).collect(), text })
@@ -152,6 +153,7 @@ pub fn to_json(batch: &Batch) -> Value {
     json!({
         "number": batch.number,
         "state": state_name(batch.state()),
+        "quarantined": batch.quarantined,
         "opens": counts.opens,
         "deposits": counts.deposits,
         "transfers": counts.transfers,

@@ -1,10 +1,12 @@
 //! Why a command failed, and the exit code that says so. Codes are stable.
 
 use crate::contract::ContractError;
+use crate::receipt::ReceiptFault;
 use crate::sequencer::SequencerError;
 use crate::wallet::WalletError;
 use kerros_protocol::account::{Address, AssetId};
 use kerros_sequencer::main_chain::MainChainError;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// The exit code of anything that has no code of its own.
@@ -19,6 +21,9 @@ pub const NOT_FOUND: u8 = 5;
 pub const WALLET: u8 = 6;
 /// The demo or a benchmark ran, and its result does not hold.
 pub const DOES_NOT_HOLD: u8 = 7;
+
+/// Receipts are signed by another key than the one that is believed.
+pub const OTHER_SIGNER: u8 = 8;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -64,6 +69,25 @@ pub enum Failure {
         /// The sequencer's.
         found: Address,
     },
+    /// The sequencer's receipts are signed by another key than the one named or met first.
+    #[error(
+        "the sequencer's receipts are signed by {found}, not by {expected}: do not trust its \
+         acknowledgements before you know why"
+    )]
+    OtherSigner {
+        /// Named, or met first.
+        expected: Address,
+        /// The sequencer's.
+        found: Address,
+    },
+    /// The file of signers that were met cannot be used.
+    #[error("{path}: {problem}; --receipt-signer names a signer without it", path = path.display())]
+    Signers {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The node is on another chain than the sequencer.
     #[error("the node's chain is {found}, the sequencer's {expected}")]
     OtherChain {
@@ -100,7 +124,11 @@ impl Failure {
                 MainChainError::Reverted { .. } | MainChainError::Refused(_) => REFUSED,
                 _ => FAILED,
             },
-            Self::Wallet(_) => WALLET,
+            Self::Wallet(_) | Self::Signers { .. } => WALLET,
+            Self::OtherSigner { .. }
+            | Self::Sequencer(SequencerError::Receipt(ReceiptFault::OtherSigner { .. })) => {
+                OTHER_SIGNER
+            }
             Self::DoesNotHold(_) | Self::Demo(crate::demo::DemoError::Audit(_)) => DOES_NOT_HOLD,
             Self::Sequencer(_)
             | Self::Contract(_)

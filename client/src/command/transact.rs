@@ -38,7 +38,7 @@ impl OpenArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.wallet.open()?;
-        let (client, _) = self.sequencer.connect().await?;
+        let (client, _) = self.sequencer.connect_for(&self.wallet).await?;
         let (index, opened) =
             client.open(self.asset, wallet.address(), wallet.account_key()).await?;
         let verb = if opened { "opened" } else { "open already:" };
@@ -56,6 +56,12 @@ pub struct Payment {
     sequencer: SequencerAt,
     #[command(flatten)]
     wallet: WalletAt,
+}
+
+impl Payment {
+    async fn connect(&self) -> Result<(SequencerClient, Info), Failure> {
+        self.sequencer.connect_for(&self.wallet).await
+    }
 }
 
 /// Arguments of `kerros transfer`.
@@ -87,7 +93,7 @@ impl TransferArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.payment.wallet.open()?;
-        let (client, info) = self.payment.sequencer.connect().await?;
+        let (client, info) = self.payment.connect().await?;
         let payee = client.account(self.to).await?.account;
         let payee_key = match self.payee_key {
             Some(key) => key,
@@ -129,7 +135,7 @@ impl WithdrawArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.payment.wallet.open()?;
-        let (client, info) = self.payment.sequencer.connect().await?;
+        let (client, info) = self.payment.connect().await?;
         let account = client.account(self.from).await?.account;
         let asset = AssetId::new(account.asset);
         let transaction = Transaction::Exit(Exit {

@@ -163,7 +163,7 @@ struct State {
     proofs: BTreeMap<u64, Vec<u8>>,
     held: BTreeMap<u64, u64>,
     epochs: BTreeMap<u64, u64>,
-    released: Vec<(u64, u64, String)>,
+    released: Vec<(u64, u64, String, bool)>,
     heartbeats: u64,
 }
 
@@ -218,7 +218,7 @@ impl Fake {
         self.until(|state| state.proofs.get(&number).cloned()).await
     }
     pub async fn release(&self) -> String {
-        self.until(|state| state.released.first().map(|(_, _, reason)| reason.clone())).await
+        self.until(|state| state.released.first().map(|(_, _, reason, _)| reason.clone())).await
     }
     pub async fn heartbeat(&self) {
         let seen = self.state.lock().expect("lock").heartbeats;
@@ -236,7 +236,8 @@ impl Fake {
     pub fn proofs(&self) -> BTreeMap<u64, Vec<u8>> {
         self.state.lock().expect("lock").proofs.clone()
     }
-    pub fn released(&self) -> Vec<(u64, u64, String)> {
+    /// Batch, epoch, reason, whether it counts as failed.
+    pub fn released(&self) -> Vec<(u64, u64, String, bool)> {
         self.state.lock().expect("lock").released.clone()
     }
 }
@@ -305,10 +306,10 @@ impl ProverService for Service {
         &self,
         request: Request<ReleaseLeaseRequest>,
     ) -> Result<Response<ReleaseLeaseResponse>, Status> {
-        let ReleaseLeaseRequest { batch_number, epoch, reason } = request.into_inner();
+        let ReleaseLeaseRequest { batch_number, epoch, reason, failed } = request.into_inner();
         let mut state = self.require(batch_number, epoch)?;
         state.held.remove(&batch_number);
-        state.released.push((batch_number, epoch, reason));
+        state.released.push((batch_number, epoch, reason, failed));
         Ok(Response::new(ReleaseLeaseResponse {}))
     }
     async fn get_batch_data(

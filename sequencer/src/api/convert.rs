@@ -114,6 +114,7 @@ pub fn batch_with_proof(record: BatchRecord) -> proto::Batch {
         settlement: record.settlement.map(settlement),
         data_len: record.data_len,
         opened_ms: record.opened_ms,
+        quarantined: record.quarantined,
     }
 }
 /// The open batch as it is now.

@@ -105,10 +105,10 @@ impl ProverService for ProverApi {
         &self,
         request: Request<ReleaseLeaseRequest>,
     ) -> Answer<ReleaseLeaseResponse> {
-        let ReleaseLeaseRequest { batch_number, epoch, reason } = request.into_inner();
+        let ReleaseLeaseRequest { batch_number, epoch, reason, failed } = request.into_inner();
         bounded("reason", &reason, 0, REASON_BYTES_MAX)?;
-        self.proving.release(batch_number, epoch).map_err(Refusal::from)?;
-        tracing::info!(batch = batch_number, epoch, reason, "lease released");
+        self.proving.release(batch_number, epoch, failed).map_err(Refusal::from)?;
+        tracing::info!(batch = batch_number, epoch, reason, failed, "lease released");
         Ok(Response::new(ReleaseLeaseResponse {}))
     }
 

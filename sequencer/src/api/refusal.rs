@@ -118,6 +118,7 @@ impl From<TransactionError> for Refusal {
                 let refusal = Self::new(Code::FailedPrecondition, "FEE_NOT_COLLECTABLE", &error);
                 refusal.with("asset", asset)
             }
+            TransactionError::Unprovable(_) => Self::new(Code::Internal, "UNPROVABLE", &error),
             TransactionError::NoRoom { .. } => {
                 Self::new(Code::FailedPrecondition, "NO_ROOM_IN_ANY_BATCH", &error)
             }
@@ -140,6 +141,10 @@ impl From<SubmitError> for Refusal {
                 let refusal = Self::new(Code::ResourceExhausted, "DISK_FULL", &error).transient();
                 let refusal = Self { retry_after_ms: RETRY_AFTER_DISK_MS, ..refusal };
                 refusal.with("free", free).with("need", need)
+            }
+            SubmitError::SealingHalted => {
+                let refusal = Self::new(Code::Unavailable, "SEALING_HALTED", &error).transient();
+                Self { retry_after_ms: RETRY_AFTER_DISK_MS, ..refusal }
             }
             SubmitError::Refused(error) => error.into(),
             SubmitError::NonceTaken { index, nonce } => {

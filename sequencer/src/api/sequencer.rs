@@ -40,6 +40,8 @@ pub struct Deployment {
     pub beneficiary: Address,
     /// Whose key signs receipts.
     pub receipt_signer: Address,
+    /// From an acknowledgement to the deadline in its receipt, ms.
+    pub promise_ms: u64,
 }
 
 /// The service.
@@ -99,6 +101,9 @@ impl SequencerApi {
         if !self.disk.has_room() {
             let (free, need) = (self.disk.free(), self.disk.reserve());
             return Err(SubmitError::DiskFull { free, need });
+        }
+        if self.lifecycle.halted().is_some() {
+            return Err(SubmitError::SealingHalted);
         }
         let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
         if waiting >= max { Err(SubmitError::Overloaded { waiting, max }) } else { Ok(()) }
@@ -169,6 +174,9 @@ impl SequencerService for SequencerApi {
             queue_seen: view.queue_seen,
             receipt_signer: deployment.receipt_signer.0.to_vec(),
             admission_pause_ms: (self.pace)(),
+            promise_ms: deployment.promise_ms,
+            sealing_halted: self.lifecycle.halted().unwrap_or_default().to_owned(),
+            quarantined_batches: self.lifecycle.quarantined() as u64,
         }))
     }
 

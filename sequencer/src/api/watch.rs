@@ -33,7 +33,7 @@ async fn news<T>(
     }
 }
 
-/// Sends every batch from `from` on, and again on every change of state.
+/// Sends every batch from `from` on, and again on every change of state or quarantine.
 pub fn watch_batches(
     lifecycle: Arc<Lifecycle>,
     shared: Shared,
@@ -46,7 +46,7 @@ pub fn watch_batches(
         let mut revision = lifecycle.watch();
         // First number that was never sent as final, and what was sent of those above.
         let mut next = if from == 0 { shared.execution().head().number } else { from };
-        let mut sent: BTreeMap<u64, i32> = BTreeMap::new();
+        let mut sent: BTreeMap<u64, (i32, bool)> = BTreeMap::new();
         loop {
             revision.mark_unchanged();
             let open = shared.execution().head().number;
@@ -60,13 +60,13 @@ pub fn watch_batches(
                         return;
                     }
                 };
-                let state = batch.state;
-                if sent.get(&number) != Some(&state) {
+                let (state, quarantined) = (batch.state, batch.quarantined);
+                if sent.get(&number) != Some(&(state, quarantined)) {
                     let answer = WatchBatchesResponse { batch: Some(batch) };
                     if send.send(Ok(answer)).await.is_err() {
                         return;
                     }
-                    sent.insert(number, state);
+                    sent.insert(number, (state, quarantined));
                 }
                 if number == next && state == i32::from(BatchState::Final) {
                     sent.remove(&number);

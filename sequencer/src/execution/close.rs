@@ -68,20 +68,13 @@ impl Execution {
         }
         let data = std::mem::take(&mut self.open.data);
         data.check_capacity(&self.policy.shape).expect("every record was given a place");
-        let mut changes = Vec::with_capacity(self.open.before.len());
-        let mut accounts = Vec::with_capacity(self.open.before.len());
-        for (index, before) in &self.open.before {
-            let after = self.ledger.get(*index);
-            if after == *before {
-                continue;
-            }
-            let (old, new) = (before.words(), after.words());
-            changes.push((index.position(), [0, 1, 2].map(|j| new[j] - old[j])));
-            accounts.push((*index, after));
-        }
+        let after =
+            self.open.before.iter().map(|(index, old)| (*index, old, self.ledger.get(*index)));
+        let changed = after.filter(|(_, old, new)| *old != new).map(|(index, _, new)| (index, new));
+        let accounts = changed.collect();
         let head = self.open.head.clone();
         let transfers = std::mem::take(&mut self.open.transfers);
-        Ok(Closing { head, data, transfers, exits, end, changes, accounts })
+        Ok(Closing { head, data, transfers, exits, end, accounts })
     }
     /// Starts the next batch. If it grows, the head says so and the ledger is doubled here.
     pub fn begin(&mut self, head: Head) {

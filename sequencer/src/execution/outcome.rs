@@ -1,5 +1,6 @@
 //! What goes into an execution and what comes out: policy, queue entries, places, refusals.
 
+use super::witness::Unprovable;
 use crate::journal::Head;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::batch::{Authorisation, BatchData, Shape};
@@ -82,6 +83,9 @@ pub enum TransactionError {
         /// The asset.
         asset: u16,
     },
+    /// What the rules did could not be proved: a bug of ours. Nothing was applied.
+    #[error("refused because its result could not be proved: {0}")]
+    Unprovable(#[from] Unprovable),
     /// Not even an empty batch has room: the shape has no place for such a transaction.
     #[error("no batch has room for this: {full:?}")]
     NoRoom {
@@ -194,8 +198,6 @@ pub struct Closing {
     pub exits: Vec<Option<Authorisation>>,
     /// First queue entry not consumed.
     pub end: u64,
-    /// Word deltas by account position, for the commitments.
-    pub changes: Vec<(usize, [ark_bn254::Fr; 3])>,
-    /// Accounts touched, after the batch.
+    /// Accounts changed, after the batch, ascending.
     pub accounts: Vec<(AccountIndex, Account)>,
 }

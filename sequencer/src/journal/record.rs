@@ -212,6 +212,9 @@ pub struct BatchRecord {
     /// Where it is on the main chain.
     #[prost(message, optional, tag = "14")]
     pub settlement: Option<SettlementRecord>,
+    /// Whether it is quarantined: only in memory, what is on disk are its failed leases.
+    #[prost(bool, tag = "15")]
+    pub quarantined: bool,
 }
 
 /// A verified proof.
@@ -293,7 +296,7 @@ pub struct SettlementRecord {
     pub calldata_len: u64,
 }
 
-/// The last lease of a batch, so that epochs only rise across restarts.
+/// How the leases of a batch stand, so that epochs and failures only rise across restarts.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct LeaseRecord {
     /// Epoch.
@@ -302,6 +305,9 @@ pub struct LeaseRecord {
     /// Holder; empty once it ended.
     #[prost(string, tag = "2")]
     pub prover_id: String,
+    /// Leases that ended without a proof.
+    #[prost(uint32, tag = "3")]
+    pub failures: u32,
 }
 
 /// A signed main-chain transaction that posts a batch, written down before it is sent.

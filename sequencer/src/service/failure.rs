@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use crate::journal::watermark::WatermarkError;
 use crate::main_chain::MainChainError;
 use crate::ordering::OrderingError;
+use crate::sealing::SealError;
 use crate::settlement::queue::QueueError;
 use kerros_protocol::commitment::SrsError;
 use thiserror::Error;
@@ -49,12 +50,31 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The database does not open: its log is damaged so that RocksDB reads it for ever, or the disk
+    /// is very slow.
+    #[error(
+        "the database in {path} did not open within {limit_ms} ms: either the disk is too slow, then \
+         raise --open-limit-ms, or its log is damaged so that reading it never ends, then keep a \
+         copy of the directory and restore it from a backup"
+    )]
+    OpenLimit {
+        /// Its directory.
+        path: String,
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// The thread that opens the database could not be started.
+    #[error("thread: {0}")]
+    OpenThread(std::io::Error),
     /// The database lacks what was acknowledged, or nothing says what was.
     #[error(transparent)]
     Watermark(#[from] WatermarkError),
     /// The journal cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ExecutionError),
+    /// A batch of the log cannot be sealed: only another build can help.
+    #[error("{0}; the log has everything that was acknowledged")]
+    Seal(#[from] SealError),
     /// The reference string.
     #[error(transparent)]
     Srs(#[from] SrsError),

@@ -73,6 +73,7 @@ impl Observer {
             commands_waiting: self.commands.max_capacity() - self.commands.capacity(),
             turned_ms: seen.turns.ms,
             sealing: sealing.map(|batch| (batch, seen.sealing.ms)),
+            sealing_halted: self.lifecycle.halted().map(str::to_owned),
             head_seen_ms: seen.heads.ms,
             halted: self.halted.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             unsettled: overview.oldest,
@@ -96,6 +97,7 @@ impl Observer {
             let age = since.map_or(0, |since| clock.saturating_sub(since));
             metrics::batches(*state, *count, Duration::from_millis(age));
         }
+        metrics::quarantined(self.lifecycle.quarantined());
         metrics::settled(self.lifecycle.unsettled(), self.lifecycle.last_final());
         if let Some(head) = pulse.head() {
             let age =

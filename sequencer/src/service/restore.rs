@@ -1,6 +1,7 @@
 //! Before serving: is the contract ours, and what did the database hold when it was left?
 
 use super::StartError;
+use super::opening::within_limit;
 use crate::config::Config;
 use crate::execution::{Execution, Policy};
 use crate::journal::watermark::{self, Mark, Watermark};
@@ -61,7 +62,8 @@ fn check_watermark(
     domain: ark_bn254::Fr,
 ) -> Result<(), StartError> {
     let found = watermark::read(&config.data_dir)?;
-    let journal = Journal::look(&config.data_dir)?;
+    let path = config.data_dir.clone();
+    let journal = within_limit(config, move || Journal::look(&path))??;
     let mut end = Mark::default();
     if let Some(journal) = &journal {
         // Receipts of another deployment would only look like another history.
@@ -89,7 +91,8 @@ pub fn restore(
     let mut deployment = kerros_protocol::encoding::fr_to_be(&domain).to_vec();
     deployment.extend_from_slice(&key.hash());
     check_watermark(config, &deployment, domain)?;
-    let journal = Arc::new(Journal::open(&config.data_dir)?);
+    let path = config.data_dir.clone();
+    let journal = Arc::new(within_limit(config, move || Journal::open(&path))??);
     journal.bind(&deployment)?;
     // RocksDB has flushed and synced what it recovered.
     let watermark = Watermark::open(&config.data_dir, &journal.end(domain)?)?;
@@ -137,6 +140,7 @@ pub fn recover(
         journal: Arc::clone(journal),
         lifecycle: Arc::clone(&lifecycle),
         beneficiary: config.beneficiary,
+        shape,
     };
     let mut execution = Execution::new(policy, head, &journal.accounts()?);
     if journal.grow()? {

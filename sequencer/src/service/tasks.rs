@@ -48,7 +48,7 @@ impl Ticks {
             {
                 return Ok(());
             }
-            let expired = self.proving.expire();
+            let expired = self.proving.expire()?;
             if expired > 0 {
                 metrics::counter!(crate::metrics::LEASES_EXPIRED).increment(expired as u64);
                 self.lifecycle.poke();

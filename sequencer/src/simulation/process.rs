@@ -7,7 +7,7 @@ use super::store::Disk;
 use crate::admission::intake::{Intake, Raw};
 use crate::admission::{Hall, Source, check};
 use crate::config::Config;
-use crate::jobs::Lease;
+use crate::jobs::{Jobs, Lease};
 use crate::journal::Journal;
 use crate::journal::watermark::{self, Mark, Watermark};
 use crate::lifecycle::Lifecycle;
@@ -170,7 +170,7 @@ impl Process {
         let verifier: Arc<dyn BatchVerifier> = Arc::new(Oracle);
         let lifecycle = state.lifecycle;
         let proving = Proving::new(
-            config.lease_ms,
+            Jobs::new(config.lease_ms, config.quarantine_after),
             Arc::clone(&lifecycle),
             Arc::clone(&journal),
             setup.key.clone(),
@@ -184,6 +184,7 @@ impl Process {
             journal: Arc::clone(&journal),
             lifecycle: Arc::clone(&lifecycle),
             beneficiary: config.beneficiary,
+            shape: setup.key.shape,
         };
         let (handle, sealer) = inline_sealer(sealing, state.book);
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
@@ -295,9 +296,10 @@ impl Process {
         result.map(|_| ()).map_err(|error| self.ended("sealer", error))
     }
     /// Time passes.
-    pub fn tick(&mut self) {
-        self.proving.expire();
+    pub fn tick(&mut self) -> Result<(), End> {
+        self.proving.expire().map_err(|error| self.ended("leases", error))?;
         self.send(Command::Tick);
+        Ok(())
     }
     /// A proof comes in; it is checked later.
     pub fn submit(&mut self, submission: Submission) -> Result<(), End> {

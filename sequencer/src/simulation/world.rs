@@ -249,10 +249,7 @@ impl World {
             // Set back.
             self.now.store(before.saturating_sub(5_000), Ordering::Relaxed);
         }
-        self.inside(|process, _| {
-            process.tick();
-            Ok(())
-        })
+        self.inside(|process, _| process.tick())
     }
     /// A prover leases, beats, gives up or hands a proof in.
     fn prove(&mut self, trouble: bool) -> Result<(), String> {
@@ -294,7 +291,8 @@ impl World {
             }),
             6 => {
                 self.provers[place].lease = None;
-                self.inside(|process, _| match process.proving.release(number, epoch) {
+                let failed = self.dice.r#gen();
+                self.inside(|process, _| match process.proving.release(number, epoch, failed) {
                     Err(_) if process.journal.failed() => Err(End::Disk),
                     _ => Ok(()),
                 })
@@ -424,10 +422,7 @@ impl World {
                 // What a client holds back for ever.
                 self.now.fetch_add(10_000, Ordering::Relaxed);
             }
-            self.inside(|process, _| {
-                process.tick();
-                Ok(())
-            })?;
+            self.inside(|process, _| process.tick())?;
             self.look()?;
             if self.is_over() {
                 let process = self.process.as_ref().expect("alive");

@@ -166,6 +166,7 @@ impl Site {
             ("poster-key-file", file("poster")),
             ("prover-listen", "127.0.0.1:0".to_owned()),
             ("lease-ms", "1000".to_owned()),
+            ("open-limit-ms", OPEN_LIMIT_MS.to_string()),
             ("allow-development", "true".to_owned()),
         ]
     }
@@ -226,11 +227,9 @@ impl Site {
         let _ = done.send(());
         let late = watchdog.join().unwrap();
         let (Some(address), Some(prover), true) = (address, prover, ready) else {
-            child.wait().unwrap();
-            if late {
-                return Err(STUCK.to_owned());
-            }
-            return Err(std::fs::read_to_string(said).unwrap());
+            let status = child.wait().unwrap();
+            assert!(!late, "neither ready nor refused in time");
+            return Err(format!("{}{status}", std::fs::read_to_string(said).unwrap()));
         };
         let mut pid = child.id();
         if traced {
@@ -249,9 +248,9 @@ pub async fn connect(process: &Process) -> SequencerServiceClient<Channel> {
 }
 
 /// Time in which a process has to become ready, in seconds.
-const READY_SECONDS_MAX: u64 = 25;
-/// Said of a process that does not.
-pub const STUCK: &str = "neither ready nor refused in time";
+const READY_SECONDS_MAX: u64 = 60;
+/// Time in which its database has to open, in milliseconds.
+const OPEN_LIMIT_MS: u64 = 10_000;
 
 /// What a client was told.
 #[derive(Default, Clone)]

@@ -15,6 +15,7 @@ mod hostile;
 mod kill;
 mod operations;
 mod proving;
+mod quarantine;
 mod receipts;
 mod rejections;
 mod rig;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_stream::StreamExt;
 
 /// So many batches of one deposit each are sealed; nothing is posted.
-async fn sealed(batches: u8, lease_ms: u64) -> (Rig, Running) {
+pub async fn sealed(batches: u8, lease_ms: u64) -> (Rig, Running) {
     let rig = Rig::new("4,2,8,2,2", 4, 5).await;
     let mut config = rig.config();
     config.lease_ms = lease_ms;
@@ -21,7 +21,7 @@ async fn sealed(batches: u8, lease_ms: u64) -> (Rig, Running) {
     (rig, running)
 }
 
-fn proof(rig: &Rig, lease: &proto::Lease) -> Vec<u8> {
+pub fn proof(rig: &Rig, lease: &proto::Lease) -> Vec<u8> {
     let batch = SealedBatch::decode(&lease.sealed_batch, &rig.key.shape).unwrap();
     simulator::prove(&rig.key, rig.domain(), &batch).encode()
 }
@@ -91,9 +91,8 @@ async fn a_lease_expires_without_heartbeats_and_its_epoch_is_refused_afterwards(
     assert_eq!(reason(&status), "STALE_LEASE");
     let beat = proto::HeartbeatRequest { batch_number: 1, epoch: old.epoch, phase: String::new() };
     assert_eq!(reason(&running.prover.heartbeat(beat).await.unwrap_err()), "STALE_LEASE");
-    let release =
-        proto::ReleaseLeaseRequest { batch_number: 1, epoch: old.epoch, reason: String::new() };
-    assert_eq!(reason(&running.prover.release_lease(release).await.unwrap_err()), "STALE_LEASE");
+    let status = running.release(&old, true).await.unwrap_err();
+    assert_eq!(reason(&status), "STALE_LEASE");
     running.submit_proof(&new, proof(&rig, &new)).await.unwrap();
     // The answer may have been lost: the same again is accepted again.
     let state = running.submit_proof(&new, proof(&rig, &new)).await.unwrap();
@@ -106,12 +105,7 @@ async fn a_restart_keeps_a_provers_lease_and_never_repeats_an_epoch() {
     let (rig, mut running) = sealed(2, 30_000).await;
     let kept = running.lease("kept").await.unwrap();
     let given_back = running.lease("given back").await.unwrap();
-    let release = proto::ReleaseLeaseRequest {
-        batch_number: 2,
-        epoch: given_back.epoch,
-        reason: "going home".to_owned(),
-    };
-    running.prover.release_lease(release).await.unwrap();
+    running.release(&given_back, false).await.unwrap();
     running.stop().await;
     let mut running = rig.start(rig.config()).await;
     let next = running.lease("next").await.unwrap();

@@ -296,6 +296,15 @@ impl Running {
         };
         Ok(self.prover.submit_proof(request).await?.into_inner().state())
     }
+    pub async fn release(&mut self, lease: &proto::Lease, failed: bool) -> Result<(), Status> {
+        let request = proto::ReleaseLeaseRequest {
+            batch_number: lease.batch_number,
+            epoch: lease.epoch,
+            reason: "going home".to_owned(),
+            failed,
+        };
+        self.prover.release_lease(request).await.map(|_| ())
+    }
     /// Leases and proves the next batch.
     pub async fn prove(&mut self, rig: &Rig) -> u64 {
         let lease = self.lease("simulator").await.expect("a sealed batch");
