@@ -242,9 +242,9 @@ impl Sequencer {
             tasks
                 .server(name, async move { Ok(serve(incoming, services, health, stopped).await?) });
         }
-        if let Some(listener) = metrics_listener {
-            tasks.server("metrics", page::serve(listener, health.subscribe(), stopped.clone()));
-        }
+        // Of no runtime yet: it will be the observer's.
+        let pages = metrics_listener.map(TcpListener::into_std).transpose();
+        let pages = pages.map_err(StartError::Metrics)?;
         let observer = Observer {
             thresholds: Thresholds { stall_ms: config.stall_ms, progress_ms: config.progress_ms },
             health,
@@ -258,7 +258,7 @@ impl Sequencer {
             disk: disk.clone(),
             clock: Arc::clone(&clock),
         };
-        tasks.background("observer", observer.run());
+        tasks.thread("observer", move || observer.run_apart(pages));
         let ticks = Ticks {
             commands: commands.clone(),
             proving,

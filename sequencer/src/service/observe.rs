@@ -1,6 +1,7 @@
 //! Looks at everything that should move, from outside: gauges, and health.
 
 use super::failure::TaskError;
+use super::page;
 use crate::admission::{Admission, Pace};
 use crate::disk::Disk;
 use crate::health::{Facts, Reason, Since, Thresholds, health};
@@ -41,7 +42,7 @@ struct Seen {
 }
 
 impl Observer {
-    pub async fn run(self) -> Result<(), TaskError> {
+    async fn run(&self) -> Result<(), TaskError> {
         let mut interval = tokio::time::interval(Duration::from_millis(HEALTH_LOOK_MS));
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Unix time at the start and the same pace as everything else from then on: a system clock
@@ -52,8 +53,11 @@ impl Observer {
             heads: Since::new(start, 0),
             sealing: Since::new(start, None),
         };
-        loop {
+        while !self.lifecycle.is_stopping() {
             interval.tick().await;
+            // So that a writer that takes nothing is seen even if nobody else wants anything. No
+            // matter if its queue is full or it has ended.
+            let _ = self.commands.try_send(Command::Tick);
             let elapsed = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             let now = start.saturating_add(elapsed);
             let overview = self.lifecycle.overview();
@@ -61,6 +65,20 @@ impl Observer {
             self.measure(now, &overview, &facts);
             self.tell(health(now, &facts, &self.thresholds));
         }
+        Ok(())
+    }
+
+    /// Looks, and serves the pages, on this thread alone: calls that wait for the executed state
+    /// hold up the runtime they share if the writer is stalled, and that has to be told.
+    pub fn run_apart(self, listener: Option<std::net::TcpListener>) -> Result<(), TaskError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(TaskError::Thread)?.block_on(async {
+            let page = page::serve(listener, self.health.subscribe());
+            tokio::select! {
+                served = page => served,
+                observed = self.run() => observed,
+            }
+        })
     }
 
     fn look(&self, now: u64, overview: &Overview, seen: &mut Seen) -> Facts {

@@ -1,7 +1,6 @@
 //! Pages for machines that watch: `/metrics`, `/health/live`, `/health/ready`.
 
 use super::failure::TaskError;
-use super::supervision::told;
 use crate::health::Reason;
 use axum::Json;
 use axum::Router;
@@ -36,16 +35,16 @@ fn ready(reasons: &[Reason]) -> (StatusCode, Json<Value>) {
     (code, Json(json!({ "status": status, "reasons": reasons })))
 }
 
-/// Serves until told to stop.
+/// Serves for ever; nothing if there is no listener.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Option<std::net::TcpListener>,
     health: watch::Receiver<Vec<Reason>>,
-    stopped: watch::Receiver<bool>,
 ) -> Result<(), TaskError> {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let listener = TcpListener::from_std(listener).map_err(TaskError::Metrics)?;
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/health/live", get(live))
         .route("/health/ready", get(async move || ready(&health.borrow())));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(told(stopped));
-    serving.await.map_err(TaskError::Metrics)
+    axum::serve(listener, router).await.map_err(TaskError::Metrics)
 }
