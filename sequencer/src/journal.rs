@@ -22,17 +22,23 @@ pub use record::{
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex};
 use kerros_protocol::encoding::{DecodeError, Reader};
+use kerros_protocol::ledger::Ledger;
 use kerros_protocol::receipt::Receipt;
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use prost::Message;
 use rocksdb::{
-    ColumnFamilyDescriptor, DB, DBRecoveryMode, Direction, IteratorMode, Options, WriteBatch,
-    WriteOptions,
+    ColumnFamilyDescriptor, DB, DBRecoveryMode, Direction, IteratorMode, Options, ReadOptions,
+    WriteBatch, WriteOptions,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 use watermark::Mark;
+
+/// Log beyond which RocksDB moves what is in memory to its tables, in bytes.
+const WAL_BYTES_MAX: u64 = 64 << 20;
+/// Read at once when all accounts are read, in bytes.
+const ACCOUNTS_READAHEAD: usize = 1 << 20;
 
 /// Why the database failed or was refused.
 #[derive(Debug, Error)]
@@ -136,6 +142,8 @@ impl Journal {
         // The log counts up to its first torn or damaged record. If that one was acknowledged, the
         // watermark says so; if not, nobody was told.
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        // A start replays all of it, twice; by default it grows to gigabytes.
+        options.set_max_total_wal_size(WAL_BYTES_MAX);
         options.set_max_open_files(512);
         options.set_keep_log_file_num(4);
         options
@@ -246,20 +254,36 @@ impl Journal {
         let short = DecodeError::Short { what, need, have };
         bytes.try_into().map_err(|_| JournalError::Decode { family, source: short })
     }
-    /// All accounts after the last sealed batch, ascending.
-    pub fn accounts(&self) -> Result<Vec<(AccountIndex, Account)>, JournalError> {
+    /// All accounts after the last sealed batch, in a ledger of `2^k`.
+    pub fn ledger(&self, k: u8) -> Result<Ledger, JournalError> {
         let family = keys::ACCOUNTS;
         let refuse = |source| JournalError::Decode { family, source };
-        let rows = self.db.iterator_cf(self.family(family), IteratorMode::Start);
-        rows.map(|row| {
-            let (key, value) = row?;
-            let key: [u8; 4] = key.as_ref().try_into().map_err(|_| {
-                refuse(DecodeError::Short { what: "account key", need: 4, have: key.len() })
-            })?;
-            let index = AccountIndex::new(u32::from_be_bytes(key)).map_err(refuse)?;
-            Ok((index, Account::decode(&value).map_err(refuse)?))
-        })
-        .collect()
+        let index = |key: &[u8]| {
+            let what = "account key";
+            let short = DecodeError::Short { what, need: 4, have: key.len() };
+            let index = u32::from_be_bytes(key.try_into().map_err(|_| refuse(short))?);
+            if index >> k != 0 {
+                let (value, max) = (index.into(), (1 << k) - 1);
+                return Err(refuse(DecodeError::OutOfRange { what, value, min: 1, max }));
+            }
+            AccountIndex::new(index).map_err(refuse)
+        };
+        let mut options = ReadOptions::default();
+        // Read once: the cache is for what is asked for again.
+        options.fill_cache(false);
+        options.set_readahead_size(ACCOUNTS_READAHEAD);
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(family), options);
+        rows.seek_to_last();
+        let last = rows.key().map(index).transpose()?.map_or(0, AccountIndex::position);
+        // Room for some more, so that the next one to be opened does not move all of them.
+        let mut ledger = Ledger::with_room(k, last + last / 4 + 1);
+        rows.seek_to_first();
+        while let Some((key, value)) = rows.item() {
+            ledger.set(index(key)?, Account::decode(value).map_err(refuse)?);
+            rows.next();
+        }
+        rows.status()?;
+        Ok(ledger)
     }
     /// The first group at or after operation `sequence` of `batch`, of a later batch if need be.
     pub fn next_group(&self, batch: u64, sequence: u32) -> Result<Option<Group>, JournalError> {

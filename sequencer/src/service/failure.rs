@@ -55,6 +55,16 @@ pub enum StartError {
     /// The journal cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ExecutionError),
+    /// The accounts in the database are not those that its checkpoint commits to, or the reference
+    /// string is not the one they were committed with.
+    #[error(
+        "the accounts in the database do not commit, with this reference string, to what batch \
+         {batch} starts from"
+    )]
+    OtherAccounts {
+        /// The first batch that is not sealed.
+        batch: u64,
+    },
     /// The reference string.
     #[error(transparent)]
     Srs(#[from] SrsError),

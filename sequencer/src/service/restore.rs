@@ -10,9 +10,12 @@ use crate::main_chain::At;
 use crate::ordering::Clock;
 use crate::sealing::{Book, Sealing};
 use crate::settlement::contract::Contract;
+use ark_bn254::Fr;
+use ark_ff::UniformRand;
 use kerros_protocol::commitment::{Commitments, Srs};
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_verifier::contract::Kerros;
+use rand::rngs::OsRng;
 use std::sync::Arc;
 
 /// Chain id and number of batches, after checking that the contract is the key's.
@@ -49,11 +52,7 @@ pub struct Restored {
 
 /// Refuses a database that lacks something acknowledged, before anything in it is changed: opening
 /// it for writing throws a damaged tail away.
-fn check_watermark(
-    config: &Config,
-    deployment: &[u8],
-    domain: ark_bn254::Fr,
-) -> Result<(), StartError> {
+fn check_watermark(config: &Config, deployment: &[u8], domain: Fr) -> Result<(), StartError> {
     let found = watermark::read(&config.data_dir)?;
     let journal = Journal::look(&config.data_dir)?;
     let mut end = Mark::default();
@@ -73,11 +72,14 @@ fn check_watermark(
 
 /// Opens the database and brings back the state it was left in: batches that were closed and not
 /// sealed are sealed here, the last one is left open.
+///
+/// The accounts read must be those that the checkpoint commits to with the points of the reference
+/// string. Not checked here: that the string is the verification key's, which a proof shows.
 pub fn restore(
     config: &Config,
     key: &VerificationKey,
     srs: &Srs,
-    domain: ark_bn254::Fr,
+    domain: Fr,
     clock: &Clock,
 ) -> Result<Restored, StartError> {
     let mut deployment = kerros_protocol::encoding::fr_to_be(&domain).to_vec();
@@ -113,14 +115,22 @@ pub fn restore(
     let mut fees = config.fee_key.to_be().to_vec();
     fees.extend_from_slice(&config.fee_owner.0);
     journal.bind_fees(&fees, head.number)?;
-    let mut book = Book { commitments, before_growth, lagrange: srs.lagrange(head.k)? };
+    // Accounts from the disk and points from the file, at once.
+    let (ledger, lagrange) = rayon::join(|| journal.ledger(head.k), || srs.lagrange(head.k));
+    let (ledger, lagrange) = (ledger?, lagrange?);
+    // Drawn now: nobody could prepare commitments for it.
+    let beta = Fr::rand(&mut OsRng);
+    if !ledger.commits_to(&lagrange, &commitments, beta) {
+        return Err(StartError::OtherAccounts { batch: head.number });
+    }
+    let mut book = Book { commitments, before_growth, lagrange };
     let lifecycle = Arc::new(Lifecycle::load(Arc::clone(&journal), head.number)?);
     let sealing = Sealing {
         journal: Arc::clone(&journal),
         lifecycle: Arc::clone(&lifecycle),
         beneficiary: config.beneficiary,
     };
-    let mut execution = Execution::new(policy, head, &journal.accounts()?);
+    let mut execution = Execution::new(policy, head, ledger);
     if journal.grow()? {
         execution.ask_growth();
     }
