@@ -55,10 +55,10 @@ pub enum StartError {
     /// The journal cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ExecutionError),
-    /// The accounts in the database are not those that its checkpoint commits to, or the reference
-    /// string is not the one they were committed with.
+    /// Balances, nonces and assets in the database are not those that its checkpoint commits to, or the
+    /// reference string is not the one they were committed with.
     #[error(
-        "the accounts in the database do not commit, with this reference string, to what batch \
+        "the balances in the database do not commit, with this reference string, to what batch \
          {batch} starts from"
     )]
     OtherAccounts {
