@@ -2,8 +2,8 @@
 //!
 //! A batch changes a word of an account by a little: a payer's by `2^64 − amount − fee`, a payee's by
 //! its amount. Written in signed digits such a change has two digits that are not 0, not as many as
-//! a scalar has windows, and a column that does not change has none. One thread does it in
-//! about a millisecond a thousand accounts; sums over whole ledgers are in `whole`.
+//! a scalar has windows, and a column that does not change has none. One thread is enough
+//! for that; sums over whole ledgers are in `whole`.
 //!
 //! Not constant in time: what it adds up is published.
 

@@ -1,9 +1,9 @@
 //! A sum of multiples over a whole ledger, on all processors: Pippenger's buckets in affine
 //! coordinates, which are added to in batches with one inversion.
 //!
-//! Half the processor time and a third of the memory of the general sum of arkworks at a million
-//! points. Threads take windows; nothing is shared between them but points and scalars. Not constant
-//! in time: what it adds up is published.
+//! Digits are taken from the scalars when they are needed, so that it needs less memory than the general
+//! sum of arkworks, which keeps all of them. Threads take windows; nothing is shared between them but
+//! points and scalars. Not constant in time: what it adds up is published.
 
 use ark_bn254::{Fq, Fr, G1Affine, G1Projective};
 use ark_ec::AffineRepr;
