@@ -1,4 +1,5 @@
-//! How many transfers a sequencer acknowledges in a second, and what one costs it.
+//! How many transfers a sequencer acknowledges in a second, and what one costs it; in `state`, what
+//! accounts cost it.
 //!
 //! A real `kerros-sequencer` process beside this one serves accounts and transfers over gRPC, with
 //! the contract on a main chain in this process. No batch is proved: the sequencer executes, commits,
@@ -17,6 +18,7 @@ mod measure;
 mod parameters;
 mod phase;
 mod process;
+pub mod state;
 mod table;
 mod unary;
 mod workload;
@@ -25,6 +27,7 @@ pub use latency::Latencies;
 pub use measure::Cost;
 pub use parameters::IngestParameters;
 pub use phase::Phase;
+pub use process::Made;
 pub use table::{json, text};
 
 use crate::command::failure;
@@ -38,7 +41,9 @@ use accounts::Holders;
 use flood::Flood;
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::batch::ShapeError;
+use kerros_protocol::commitment::SrsError;
 use kerros_protocol::transaction::TransactionId;
+use kerros_sequencer::journal::JournalError;
 use kerros_sequencer::main_chain::MainChainError;
 use load::Pace;
 use process::{Place, SequencerProcess};
@@ -49,7 +54,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
-use workload::{Ready, Workload};
+use workload::{Pair, Ready, Workload};
 
 /// Signatures checked to measure the raw rate, at most: enough for seconds of work.
 const RAW_MAX: usize = 50_000;
@@ -122,6 +127,25 @@ pub enum BenchError {
         /// By local replay.
         need: (u64, u32),
     },
+    /// Something else than what must have come of everything acknowledged.
+    #[error("{what}: {have}, it must be {need}")]
+    Differs {
+        /// What.
+        what: &'static str,
+        /// The sequencer's.
+        have: String,
+        /// By what it acknowledged.
+        need: String,
+    },
+    /// The database that a sequencer left behind.
+    #[error(transparent)]
+    Database(#[from] JournalError),
+    /// The reference string.
+    #[error(transparent)]
+    Srs(#[from] SrsError),
+    /// The picture.
+    #[error(transparent)]
+    Plot(#[from] state::PlotError),
     /// The process's figures cannot be read.
     #[error("cannot measure: {0}")]
     Measure(&'static str),
@@ -156,7 +180,9 @@ impl BenchError {
             Self::Sequencer(SequencerError::Unavailable { .. }) | Self::Cut { .. } => {
                 failure::UNAVAILABLE
             }
-            Self::Receipt { .. } | Self::Lost { .. } => failure::DOES_NOT_HOLD,
+            Self::Receipt { .. } | Self::Lost { .. } | Self::Differs { .. } => {
+                failure::DOES_NOT_HOLD
+            }
             _ => failure::FAILED,
         }
     }
@@ -205,7 +231,7 @@ pub struct Report {
 
 /// Runs the benchmark. The sequencer's log is shown if it fails.
 pub async fn ingest(parameters: &IngestParameters) -> Result<Report, BenchError> {
-    let place = Place::prepare(parameters).await?;
+    let place = Place::prepare(parameters.setting()?).await?;
     let bar = Bar::spinner("sequencer");
     let mut process = match SequencerProcess::start(&place).await {
         Ok(process) => process,
@@ -235,17 +261,22 @@ async fn measure_all(
 ) -> Result<Report, BenchError> {
     let streams = usize::from(parameters.streams);
     let clients = load::connect(&process.url, streams).await?;
-    let holders = Arc::new(accounts::open(place, process, &clients, parameters).await?);
-    accounts::fund(place, process, &clients, &holders, parameters).await?;
+    let count = parameters.accounts as usize;
+    let names = busy(move || Holders::derive(count)).await??;
+    let wanted = names.iter().map(|name| (name.key, name.owner)).collect();
+    let indices = accounts::open(place, process, &clients, Arc::new(wanted)).await?;
+    let holders = Arc::new(Holders::new(names, indices));
+    let (funds, window) = (parameters.funds(), parameters.window);
+    accounts::fund(place, process, &clients, &holders, funds, window).await?;
 
     let rng = StdRng::seed_from_u64(parameters.seed);
     let mut workload = Workload::new(holders.len(), parameters.funds(), rng);
     let [max, paced, unary, calm, flooded] = parameters.counts();
-    let max = sign(&mut workload, &holders, max, place, "sign").await?;
-    let paced = sign(&mut workload, &holders, paced, place, "sign paced").await?;
-    let unary = sign(&mut workload, &holders, unary, place, "sign unary").await?;
-    let calm = sign(&mut workload, &holders, calm, place, "sign calm").await?;
-    let flooded = sign(&mut workload, &holders, flooded, place, "sign flooded").await?;
+    let max = sign(workload.draw(max), &holders, place, "sign").await?;
+    let paced = sign(workload.draw(paced), &holders, place, "sign paced").await?;
+    let unary = sign(workload.draw(unary), &holders, place, "sign unary").await?;
+    let calm = sign(workload.draw(calm), &holders, place, "sign calm").await?;
+    let flooded = sign(workload.draw(flooded), &holders, place, "sign flooded").await?;
     let (raw_per_second, raw_cpu_us) = raw(&max, place).await?;
 
     let closed = Pace::Closed { window: parameters.window };
@@ -282,14 +313,14 @@ async fn measure_all(
 }
 
 async fn sign(
-    workload: &mut Workload,
+    pairs: Vec<Pair>,
     holders: &Arc<Holders>,
-    count: u32,
     place: &Place,
     stage: &str,
 ) -> Result<Arc<Vec<Ready>>, BenchError> {
-    let bar = Bar::steps(stage, count.into());
-    let (pairs, counter) = (workload.draw(count), bar.counter());
+    let count = pairs.len();
+    let bar = Bar::steps(stage, count as u64);
+    let counter = bar.counter();
     let (holders, domain) = (Arc::clone(holders), place.domain);
     let signed = busy(move || workload::sign(&holders, &pairs, domain, counter)).await?;
     bar.done(&format!("{count} transfers signed"));

@@ -15,10 +15,12 @@ pub struct AccountIndex(u32);
 impl AccountIndex {
     /// The first index that can be used.
     pub const FIRST: AccountIndex = AccountIndex(1);
+    /// The last one.
+    pub const LAST: AccountIndex = AccountIndex((1 << INDEX_BITS) - 1);
 
     /// Checks the range.
     pub fn new(index: u32) -> Result<Self, DecodeError> {
-        let max = (1u32 << INDEX_BITS) - 1;
+        let max = Self::LAST.0;
         if (1..=max).contains(&index) {
             Ok(Self(index))
         } else {

@@ -3,13 +3,15 @@
 
 mod domain;
 mod srs;
+mod update;
+pub(crate) mod whole;
 
 pub use domain::{bit_reverse, evaluation_domain, point, roots};
 pub use srs::{Srs, SrsError, SrsHeader, SrsWriter};
 
 use crate::encoding::{DecodeError, Reader, g1_to_be, keccak256};
-use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ec::{CurveGroup, VariableBaseMSM};
+use ark_bn254::{Fr, G1Affine};
+use ark_ec::CurveGroup;
 
 /// The three commitments `C_j = [f_j(τ)]_1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +44,10 @@ impl Commitments {
     }
     /// Adds `Σ_i δ_ij·[L_i(τ)]_1` to each `C_j`; `changes` holds (account position, word deltas).
     pub fn updated(&self, lagrange: &[G1Affine], changes: &[(usize, [Fr; 3])]) -> Self {
-        let bases: Vec<G1Affine> = changes.iter().map(|(i, _)| lagrange[*i]).collect();
-        let mut out = self.0;
-        for (j, commitment) in out.iter_mut().enumerate() {
-            let deltas: Vec<Fr> = changes.iter().map(|(_, words)| words[j]).collect();
-            let sum = G1Projective::msm_unchecked(&bases, &deltas);
-            *commitment = (sum + *commitment).into_affine();
-        }
-        Self(out)
+        Self([0, 1, 2].map(|j| {
+            let deltas = changes.iter().map(|(position, words)| (*position, words[j]));
+            (update::sum(lagrange, deltas) + self.0[j]).into_affine()
+        }))
     }
 }
 

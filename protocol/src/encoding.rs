@@ -169,28 +169,24 @@ fn be32(value: impl BigInteger) -> [u8; 32] {
     out
 }
 
-fn prime_from_be<F: PrimeField>(what: &'static str, bytes: &[u8; 32]) -> Result<F, DecodeError> {
-    let value = F::from_be_bytes_mod_order(bytes);
-    if value.into_bigint().to_bytes_be().as_slice() == bytes.as_slice() {
-        Ok(value)
-    } else {
-        Err(DecodeError::NotCanonical { what })
-    }
-}
-
-/// Decodes 32 big-endian bytes; refuses values not below r.
-pub fn fr_from_be(what: &'static str, bytes: &[u8; 32]) -> Result<Fr, DecodeError> {
+fn bigint_from_be(bytes: &[u8; 32]) -> BigInteger256 {
     let mut limbs = [0u64; 4];
     for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks_exact(8)) {
         *limb = chunk.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte));
     }
+    BigInteger256::new(limbs)
+}
+
+/// Decodes 32 big-endian bytes; refuses values not below r.
+pub fn fr_from_be(what: &'static str, bytes: &[u8; 32]) -> Result<Fr, DecodeError> {
     // None for what is not below r.
-    Fr::from_bigint(BigInteger256::new(limbs)).ok_or(DecodeError::NotCanonical { what })
+    Fr::from_bigint(bigint_from_be(bytes)).ok_or(DecodeError::NotCanonical { what })
 }
 
 /// Decodes 32 big-endian bytes; refuses values not below q.
 pub fn fq_from_be(what: &'static str, bytes: &[u8; 32]) -> Result<Fq, DecodeError> {
-    prime_from_be(what, bytes)
+    // None for what is not below q.
+    Fq::from_bigint(bigint_from_be(bytes)).ok_or(DecodeError::NotCanonical { what })
 }
 
 /// x‖y, big-endian; infinity is (0, 0) as in EIP-196.
@@ -261,6 +257,11 @@ mod tests {
         let last = -Fr::ONE;
         assert_eq!(fr_from_be("x", &fr_to_be(&last)), Ok(last));
         assert_eq!(fr_from_be("x", &[0; 32]), Ok(Fr::ZERO));
+        let modulus: [u8; 32] = Fq::MODULUS.to_bytes_be().try_into().expect("32 bytes");
+        assert_eq!(fq_from_be("x", &modulus), Err(DecodeError::NotCanonical { what: "x" }));
+        assert_eq!(fq_from_be("x", &[0xff; 32]), Err(DecodeError::NotCanonical { what: "x" }));
+        let last = -Fq::ONE;
+        assert_eq!(fq_from_be("x", &fq_to_be(&last)), Ok(last));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! the caller seals and asks again. Used by the single writer alone (`ordering`).
 
 mod close;
+mod names;
 mod outcome;
 pub mod witness;
 
@@ -22,6 +23,7 @@ use kerros_protocol::ledger::Ledger;
 use kerros_protocol::rejection::Rejection;
 use kerros_protocol::transaction::{SignedTransaction, Transaction};
 use kerros_protocol::transition;
+use names::Names;
 use std::collections::BTreeMap;
 use witness::{Published, Unprovable};
 
@@ -63,14 +65,12 @@ impl OpenBatch {
     }
 }
 
-type Triple = ([u8; 32], u16, Address);
-
 /// State: ledger, names of accounts, open batch.
 #[derive(Debug, Clone)]
 pub struct Execution {
     policy: Policy,
     ledger: Ledger,
-    triples: BTreeMap<Triple, AccountIndex>,
+    names: Names,
     open: OpenBatch,
     grow_asked: bool,
     /// Makes the rules wrong, to see that it is noticed.
@@ -79,21 +79,16 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// The state after the last sealed batch, with an empty open batch.
-    pub fn new(policy: Policy, head: Head, accounts: &[(AccountIndex, Account)]) -> Self {
-        let mut ledger = Ledger::new(head.k);
-        let mut triples = BTreeMap::new();
-        for (index, account) in accounts {
-            ledger.set(*index, *account);
-            let key = kerros_protocol::encoding::fr_to_be(&account.key);
-            // Equal triples under several indices come from forks of history only: keep the first.
-            triples.entry((key, account.asset, account.owner)).or_insert(*index);
-        }
+    /// The state after the last sealed batch, with an empty open batch; the ledger's size must be
+    /// the head's.
+    pub fn new(policy: Policy, head: Head, ledger: Ledger) -> Self {
+        assert_eq!(head.k, ledger.k(), "a batch runs in the ledger it starts from");
+        let (names, open) = (Names::of(&ledger), OpenBatch::new(head));
         Self {
             policy,
             ledger,
-            triples,
-            open: OpenBatch::new(head),
+            names,
+            open,
             grow_asked: false,
             #[cfg(test)]
             planted: None,
@@ -131,17 +126,13 @@ impl Execution {
     pub fn opened_here(&self, index: AccountIndex) -> bool {
         self.open.data.opens.iter().any(|record| record.index == index)
     }
-    /// The account of a triple.
+    /// The account with this key, asset and owner.
     pub fn find(&self, key: AccountKey, asset: u16, owner: Address) -> Option<AccountIndex> {
-        self.triples.get(&(key.to_be(), asset, owner)).copied()
+        self.names.find(&self.ledger, &key.get(), asset, &owner)
     }
     /// Accounts of a key, ascending by index.
     pub fn accounts_of(&self, key: AccountKey) -> Vec<AccountIndex> {
-        let from = (key.to_be(), 0, Address::ZERO);
-        let to = (key.to_be(), u16::MAX, Address([0xff; 20]));
-        let mut indices: Vec<_> = self.triples.range(from..=to).map(|(_, index)| *index).collect();
-        indices.sort_unstable();
-        indices
+        self.names.of_key(&self.ledger, &key.get())
     }
 
     fn free_index(&self) -> Option<AccountIndex> {
@@ -183,8 +174,7 @@ impl Execution {
             Operation::Open(record) => {
                 let before = [(record.index, self.ledger_get(record.index))];
                 transition::open(&mut self.ledger, record)?;
-                let triple = (record.key.to_be(), record.asset.get(), record.owner);
-                self.triples.insert(triple, record.index);
+                self.names.add(record.index, &self.ledger.get(record.index));
                 self.open.data.opens.push(*record);
                 self.touched(&before);
             }

@@ -24,6 +24,7 @@ use crate::planted::{Bug, planted};
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex};
 use kerros_protocol::encoding::{DecodeError, Reader};
+use kerros_protocol::ledger::Ledger;
 use kerros_protocol::receipt::Receipt;
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use prost::Message;
@@ -211,21 +212,35 @@ impl Journal {
         let short = DecodeError::Short { what, need, have };
         bytes.try_into().map_err(|_| JournalError::Decode { family, source: short })
     }
-    /// All accounts after the last sealed batch, ascending.
-    pub fn accounts(&self) -> Result<Vec<(AccountIndex, Account)>, JournalError> {
+    /// All accounts after the last sealed batch, in a ledger of `2^k`.
+    pub fn ledger(&self, k: u8) -> Result<Ledger, JournalError> {
         let family = keys::ACCOUNTS;
         let refuse = |source| JournalError::Decode { family, source };
-        self.store
-            .scan(family, Begin::First)
-            .map(|row| {
-                let (key, value) = row?;
-                let key: [u8; 4] = key.as_ref().try_into().map_err(|_| {
-                    refuse(DecodeError::Short { what: "account key", need: 4, have: key.len() })
-                })?;
-                let index = AccountIndex::new(u32::from_be_bytes(key)).map_err(refuse)?;
-                Ok((index, Account::decode(&value).map_err(refuse)?))
-            })
-            .collect()
+        let index = |key: &[u8]| {
+            let what = "account key";
+            let short = DecodeError::Short { what, need: 4, have: key.len() };
+            let index = u32::from_be_bytes(key.try_into().map_err(|_| short)?);
+            if index >> k != 0 {
+                let (value, max) = (index.into(), (1 << k) - 1);
+                return Err(DecodeError::OutOfRange { what, value, min: 1, max });
+            }
+            AccountIndex::new(index)
+        };
+        let last = self.store.scan(family, Begin::Last).next().transpose()?;
+        let last = last.map(|(key, _)| index(&key)).transpose().map_err(refuse)?;
+        let last = last.map_or(0, AccountIndex::position);
+        // Room for some more, so that the next one to be opened does not move all of them.
+        let mut ledger = Ledger::with_room(k, last + last / 4 + 1);
+        let mut wrong = None;
+        let mut set = |key: &[u8], value: &[u8]| -> Result<(), DecodeError> {
+            ledger.set(index(key)?, Account::decode(value)?);
+            Ok(())
+        };
+        self.store.each(family, &mut |key, value| {
+            wrong = set(key, value).err();
+            wrong.is_none()
+        })?;
+        wrong.map_or(Ok(ledger), |source| Err(refuse(source)))
     }
     /// One account after the last sealed batch; none if it never existed.
     pub fn account(&self, index: AccountIndex) -> Result<Option<Account>, JournalError> {

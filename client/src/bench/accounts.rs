@@ -5,7 +5,7 @@ use super::parameters::FEE;
 use super::process::{Place, SequencerProcess};
 use super::unary::Patience;
 use super::workload::Ready;
-use super::{BenchError, IngestParameters, busy};
+use super::{BenchError, busy};
 use crate::contract::Contract;
 use crate::devnet::person;
 use crate::progress::Bar;
@@ -52,11 +52,20 @@ impl Name {
 
 /// All holders, by position, with the indices of their accounts.
 pub(super) struct Holders {
-    names: Arc<Vec<Name>>,
+    names: Vec<Name>,
     indices: Vec<AccountIndex>,
 }
 
 impl Holders {
+    /// Derives the keys of `count` holders.
+    pub fn derive(count: usize) -> Result<Vec<Name>, BenchError> {
+        (0..count).into_par_iter().map(Name::derive).collect()
+    }
+    /// Holders with accounts of these indices, in the same order.
+    pub fn new(names: Vec<Name>, indices: Vec<AccountIndex>) -> Self {
+        assert_eq!(names.len(), indices.len(), "one account each");
+        Self { names, indices }
+    }
     /// How many.
     pub fn len(&self) -> usize {
         self.indices.len()
@@ -71,17 +80,14 @@ impl Holders {
     }
 }
 
-/// Opens an account of the first asset for every holder.
+/// Opens an account of the first asset for every one of `names`; gives their indices.
 pub(super) async fn open(
     place: &Place,
     process: &SequencerProcess,
     clients: &[Client],
-    parameters: &IngestParameters,
-) -> Result<Holders, BenchError> {
-    let count = parameters.accounts as usize;
-    let names =
-        busy(move || (0..count).into_par_iter().map(Name::derive).collect::<Result<Vec<_>, _>>());
-    let names = Arc::new(names.await??);
+    names: Arc<Vec<(AccountKey, Address)>>,
+) -> Result<Vec<AccountIndex>, BenchError> {
+    let count = names.len();
     let asset = first_asset(place)?.asset.id;
     let info = process.sequencer()?.info().await?;
     if info.domain != place.domain {
@@ -95,11 +101,11 @@ pub(super) async fn open(
         tasks.spawn(async move {
             let mut opened = Vec::new();
             for position in (worker..count).step_by(OPENING) {
-                let name = &names[position];
+                let (key, owner) = &names[position];
                 let request = OpenAccountRequest {
                     asset: asset.get().into(),
-                    owner: name.owner.0.to_vec(),
-                    key: name.key.to_be().to_vec(),
+                    owner: owner.0.to_vec(),
+                    key: key.to_be().to_vec(),
                 };
                 let mut patience = Patience::default();
                 let answer = loop {
@@ -122,26 +128,26 @@ pub(super) async fn open(
         }
     }
     bar.done(&format!("{count} accounts"));
-    Ok(Holders { names, indices })
+    Ok(indices)
 }
 
 fn first_asset(place: &Place) -> Result<&crate::devnet::TestAsset, BenchError> {
     place.world.assets.first().ok_or(BenchError::Bug("no asset is registered"))
 }
 
-/// One deposit, and a transfer of it to every holder.
+/// One deposit, and a transfer of `funds` units of it to every holder.
 pub(super) async fn fund(
     place: &Place,
     process: &SequencerProcess,
     clients: &[Client],
     holders: &Arc<Holders>,
-    parameters: &IngestParameters,
+    funds: u64,
+    window: usize,
 ) -> Result<(), BenchError> {
     let bar = Bar::steps("fund", holders.len() as u64);
     let rich = person(0)?.wallet;
     let asset = first_asset(place)?.asset;
-    let funds = parameters.funds();
-    let count = u64::from(parameters.accounts);
+    let count = holders.len() as u64;
     let units = (funds + FEE).checked_mul(count).ok_or(BenchError::Bug("too much money"))?;
     let contract = Contract::new(Arc::clone(&place.chain.chain), place.world.contract);
     let wallet = ChainWallet::new(rich.signer().clone());
@@ -182,7 +188,7 @@ pub(super) async fn fund(
     });
     let ready = Arc::new(ready.await?);
     // All of them have one sender, hence go through one stream.
-    let pace = Pace::Closed { window: parameters.window };
+    let pace = Pace::Closed { window };
     let tally = load::run(clients, &ready, pace, bar.counter()).await?;
     bar.done(&format!("{} transfers of {funds} units", tally.latencies.len()));
     Ok(())

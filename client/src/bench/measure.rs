@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Microseconds of a tick of `/proc`: Linux shows all programs ticks of 10 ms.
+/// Microseconds of a tick of `/proc`: Linux shows all programs ticks of 10 ms. Threads have a better
+/// clock, `schedstat`, in kernels that count it.
 const TICK_US: u64 = 10_000;
 
 /// Threads by the beginning of their names (Linux keeps 15 bytes), and what they do.
@@ -49,6 +50,17 @@ fn stat_us(text: &str) -> Option<(u64, u64)> {
     Some((user * TICK_US, system * TICK_US))
 }
 
+/// Processor time of one thread.
+fn thread_us(task: &str) -> Result<u64, BenchError> {
+    let fine = fs::read_to_string(format!("{task}/schedstat")).ok();
+    let ns = fine.and_then(|text| text.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    match ns {
+        // 0 is also what a kernel shows that does not count.
+        Some(ns) if ns > 0 => Ok(ns / 1_000),
+        _ => times_us(&format!("{task}/stat")).map(|(user, system)| user + system),
+    }
+}
+
 fn group(name: &str) -> &'static str {
     let known = GROUPS.iter().find(|(prefix, _)| name.starts_with(prefix));
     known.map_or("other", |(_, group)| *group)
@@ -63,9 +75,8 @@ impl Processor {
             let task = task.map_err(io_at(&tasks))?.path().display().to_string();
             // A thread may end while we look.
             let name = fs::read_to_string(format!("{task}/comm"));
-            let times = times_us(&format!("{task}/stat"));
-            if let (Ok(name), Ok((user, system))) = (name, times) {
-                *groups_us.entry(group(&name)).or_default() += user + system;
+            if let (Ok(name), Ok(us)) = (name, thread_us(&task)) {
+                *groups_us.entry(group(&name)).or_default() += us;
             }
         }
         Ok(Self { all_us: user + kernel_us, kernel_us, groups_us })
@@ -77,13 +88,28 @@ pub(super) fn own_us() -> Result<u64, BenchError> {
     Ok(Processor::of("self")?.all_us)
 }
 
+/// Processor time of a process so far, in microseconds.
+pub(super) fn process_us(process: u32) -> Result<u64, BenchError> {
+    let (user, system) = times_us(&format!("/proc/{process}/stat"))?;
+    Ok(user + system)
+}
+
 /// The greatest resident memory of a process so far.
 pub(super) fn peak_bytes(process: u32) -> Result<u64, BenchError> {
+    status_bytes(process, "VmHWM:")
+}
+
+/// The resident memory of a process now.
+pub(super) fn resident_bytes(process: u32) -> Result<u64, BenchError> {
+    status_bytes(process, "VmRSS:")
+}
+
+fn status_bytes(process: u32, name: &str) -> Result<u64, BenchError> {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).map_err(io_at(&path))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.map(|kib| kib * 1_024).ok_or(BenchError::Measure("VmHWM is missing"))
+    kib.map(|kib| kib * 1_024).ok_or(BenchError::Measure("resident memory is missing"))
 }
 
 /// Plain values of the metrics page.
@@ -118,7 +144,7 @@ impl Reading {
 }
 
 /// What a phase cost.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Cost {
     /// Processor time by what was done: `server`, `server_kernel` (part of it), each group of the
     /// server's threads, and `client`; in microseconds.
@@ -134,6 +160,16 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Adds another phase's.
+    pub(super) fn add(&mut self, other: &Self) {
+        for (group, us) in &other.cpu_us {
+            *self.cpu_us.entry(group).or_default() += us;
+        }
+        self.synced_writes += other.synced_writes;
+        self.sealed += other.sealed;
+        self.write_seconds += other.write_seconds;
+        self.seal_seconds += other.seal_seconds;
+    }
     /// Of what happened between two readings.
     pub(super) fn between(before: &Reading, after: &Reading) -> Self {
         let counter = |name| {

@@ -1,6 +1,7 @@
 //! What is asked of a benchmark of ingestion, and what follows from it.
 
 use super::BenchError;
+use super::process::Setting;
 use kerros_protocol::batch::Shape;
 use kerros_sequencer::limits::UNSETTLED_BATCHES_MAX;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ pub(super) const FEE: u64 = 1;
 /// Places kept free beside the accounts: depositor, fee account, what is reserved for deposits.
 const PLACES_SPARE: u32 = 64;
 /// Opens of a batch at most; fewer if the ledger is small.
-const OPENS_MAX: u32 = 4_096;
+pub(super) const OPENS_MAX: u32 = 4_096;
 /// Batches sealed by age in between, as a bound.
 const BATCHES_BY_AGE: u64 = 256;
 
@@ -50,6 +51,11 @@ impl IngestParameters {
     pub fn funds(&self) -> u64 {
         let transfers: u64 = self.counts().iter().map(|count| u64::from(*count)).sum();
         transfers * (AMOUNT_MAX + FEE)
+    }
+    /// What the sequencer is made for.
+    pub(super) fn setting(&self) -> Result<Setting, BenchError> {
+        let (dir, keys, k) = (self.dir.clone(), self.keys.clone(), self.k());
+        Ok(Setting { dir, keys, shape: self.shape()?, k, arguments: &[] })
     }
     /// Exponent of a ledger that need not grow.
     pub(super) fn k(&self) -> u8 {

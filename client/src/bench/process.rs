@@ -1,6 +1,6 @@
 //! The sequencer's process and what it needs: keys, a main chain with the contract, a directory.
 
-use super::{BenchError, IngestParameters, busy, io_at};
+use super::{BenchError, busy, io_at, measure};
 use crate::devnet::{self, ServedChain, World};
 use crate::keys::{self, Parameters};
 use crate::progress::Bar;
@@ -10,21 +10,48 @@ use kerros_circuits::setup::read_verification_key;
 use kerros_protocol::batch::Shape;
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
+use std::cell::RefCell;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 /// Capacities of the circuit that the key is really for: the smallest that sets up quickly.
 const CIRCUIT: [u32; 5] = [2, 2, 4, 2, 2];
+/// The stage of a setup that makes the reference string.
+const REFERENCE_STRING: &str = "reference string";
 /// The log's end that is shown after a failure, in bytes.
 const TAIL_BYTES: usize = 4_000;
 /// Time to get ready: a large ledger's reference string is read and checked.
 const START_MAX: Duration = Duration::from_secs(600);
+
+/// What a sequencer is made for.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    /// Where the stack keeps its data.
+    pub dir: PathBuf,
+    /// Where keys of all shapes are kept.
+    pub keys: PathBuf,
+    /// Capacities of a batch.
+    pub shape: Shape,
+    /// Exponent of the ledger's size, which does not change.
+    pub k: u8,
+    /// More arguments of the sequencer.
+    pub arguments: &'static [&'static str],
+}
+
+/// What it took to make something.
+#[derive(Debug, Clone, Copy)]
+pub struct Made {
+    /// By the clock.
+    pub seconds: f64,
+    /// Processor time of this process.
+    pub cpu_seconds: f64,
+}
 
 /// Everything a sequencer is started with.
 pub(super) struct Place {
@@ -34,28 +61,35 @@ pub(super) struct Place {
     pub chain: ServedChain,
     /// Of the deployment.
     pub domain: Fr,
+    /// The reference string's file.
+    pub srs: PathBuf,
+    /// What the reference string took, if it was made now.
+    pub srs_made: Option<Made>,
     dir: PathBuf,
-    srs: PathBuf,
+    arguments: &'static [&'static str],
 }
 
 impl Place {
     /// Finds or makes keys, writes the key file, deploys the contract and registers the tokens.
-    pub async fn prepare(parameters: &IngestParameters) -> Result<Self, BenchError> {
-        let (shape, k) = (parameters.shape()?, parameters.k());
+    pub async fn prepare(setting: Setting) -> Result<Self, BenchError> {
+        let Setting { dir, keys: root, shape, k, arguments } = setting;
         let circuit = Shape::new(CIRCUIT)?;
         let setup = Parameters { shape: circuit, k_genesis: k, k_max: k };
-        let root = parameters.keys.clone();
-        let (_, files) = busy(move || {
+        let made = busy(move || {
             let bar = Bar::spinner("setup");
-            let made = keys::ensure(&root, &setup, &|stage| bar.say(stage));
+            let stages = RefCell::new(Vec::new());
+            let (_, files) = keys::ensure(&root, &setup, &|stage| {
+                bar.say(stage);
+                let us = measure::own_us().unwrap_or(0);
+                stages.borrow_mut().push((stage.to_owned(), Instant::now(), us));
+            })?;
             bar.done(&format!("reference string of 2^{k} places"));
-            made
-        })
-        .await??;
+            Ok::<_, keys::KeysError>((files, made(&stages.into_inner(), REFERENCE_STRING)))
+        });
+        let (files, srs_made) = made.await??;
         let small =
             read_verification_key(&files.verification_key).map_err(keys::KeysError::from)?;
         let key = VerificationKey { shape, ..small };
-        let dir = parameters.dir.clone();
         std::fs::create_dir_all(&dir).map_err(io_at(dir.display()))?;
         let path = dir.join("verification.key");
         std::fs::write(&path, key.encode()).map_err(io_at(path.display()))?;
@@ -66,7 +100,11 @@ impl Place {
         let domain = transcript::domain(world.chain_id, &world.contract);
         // The child has a directory of its own: make the path good from anywhere.
         let srs = std::path::absolute(&files.srs).map_err(io_at(files.srs.display()))?;
-        Ok(Self { world, chain, domain, dir, srs })
+        Ok(Self { world, chain, domain, srs, srs_made, dir, arguments })
+    }
+    /// The sequencer's data directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("sequencer")
     }
     fn log(&self) -> PathBuf {
         self.dir.join("sequencer.log")
@@ -100,7 +138,7 @@ impl Place {
         command
             .env("RUST_LOG", "info")
             .arg("--data-dir")
-            .arg(self.dir.join("sequencer"))
+            .arg(self.data())
             .arg("--key")
             .arg(self.dir.join("verification.key"))
             .arg("--srs")
@@ -110,9 +148,18 @@ impl Place {
             .args(["--fee-key", &hex::encode(operator.account_key().to_be())])
             .args(["--owner", &operator.address().to_string()])
             .args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
-            .arg("--allow-development");
+            .arg("--allow-development")
+            .args(self.arguments);
         Ok(command)
     }
+}
+
+/// What a stage took, if there was one: until the next began.
+fn made(stages: &[(String, Instant, u64)], stage: &str) -> Option<Made> {
+    let number = stages.iter().position(|(name, ..)| name == stage)?;
+    let ((_, from, before_us), (_, to, after_us)) = (&stages[number], stages.get(number + 1)?);
+    let cpu_seconds = after_us.saturating_sub(*before_us) as f64 / 1e6;
+    Some(Made { seconds: (*to - *from).as_secs_f64(), cpu_seconds })
 }
 
 /// A running `kerros-sequencer`; killed when dropped.

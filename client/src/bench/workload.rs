@@ -56,14 +56,22 @@ impl Workload {
         let draw = |_| {
             let from = self.rng.gen_range(0..accounts);
             let to = (from + self.rng.gen_range(1..accounts)) % accounts;
-            let amount = self.rng.gen_range(1..=AMOUNT_MAX);
-            let nonce = self.books[from].1;
-            self.books[from].0 -= amount + FEE;
-            self.books[from].1 += 1;
-            self.books[to].0 += amount;
-            Pair { from, to, amount, nonce }
+            self.book(from, to)
         };
         (0..count).map(draw).collect()
+    }
+    /// One payment of each account in an even place to the next account.
+    pub fn halves(&mut self) -> Vec<Pair> {
+        let even = (0..self.books.len() / 2).map(|half| 2 * half);
+        even.map(|from| self.book(from, from + 1)).collect()
+    }
+    fn book(&mut self, from: usize, to: usize) -> Pair {
+        let amount = self.rng.gen_range(1..=AMOUNT_MAX);
+        let nonce = self.books[from].1;
+        self.books[from].0 -= amount + FEE;
+        self.books[from].1 += 1;
+        self.books[to].0 += amount;
+        Pair { from, to, amount, nonce }
     }
     /// Balance and nonce that a holder must have.
     pub fn expected(&self, position: usize) -> (u64, u32) {

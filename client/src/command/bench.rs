@@ -1,11 +1,15 @@
 //! `kerros bench`: what the system does under load.
 
+mod state;
+
+pub use state::StateArgs;
+
 use super::{Failure, Said};
 use crate::bench::{self, BenchError, IngestParameters};
 use crate::keys;
 use crate::temporary::TemporaryDir;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Accounts of a short run.
 const SMOKE_ACCOUNTS: u32 = 256;
@@ -17,6 +21,8 @@ const SMOKE_TRANSFERS: u32 = 2_000;
 pub enum BenchCommand {
     /// Acknowledged transfers per second of a sequencer process on this machine.
     Ingest(IngestArgs),
+    /// Starts, seals, memory and disk of a sequencer process by the number of accounts.
+    State(StateArgs),
 }
 
 impl BenchCommand {
@@ -24,6 +30,40 @@ impl BenchCommand {
     pub async fn run(self) -> Result<Said, Failure> {
         match self {
             Self::Ingest(args) => args.run().await,
+            Self::State(args) => args.run().await,
+        }
+    }
+}
+
+fn io(what: impl ToString) -> impl FnOnce(std::io::Error) -> BenchError {
+    move |source| BenchError::Io { what: what.to_string(), source }
+}
+
+/// Where a benchmark keeps its data.
+enum Workplace {
+    /// Kept afterwards.
+    Kept(PathBuf),
+    /// Removed when dropped.
+    Temporary(TemporaryDir),
+}
+
+impl Workplace {
+    /// Refuses a directory with anything in it: a benchmark begins with an empty one.
+    fn new(dir: Option<PathBuf>) -> Result<Self, BenchError> {
+        let Some(dir) = dir else {
+            let made = TemporaryDir::new("bench").map_err(io("temporary directory"))?;
+            return Ok(Self::Temporary(made));
+        };
+        if std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some()) {
+            let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+            return Err(io(dir.display())(exists));
+        }
+        Ok(Self::Kept(dir))
+    }
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(dir) => dir.path(),
         }
     }
 }
@@ -87,25 +127,13 @@ pub struct IngestArgs {
 impl IngestArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
-        let io = |what: String| move |source| BenchError::Io { what, source };
-        let (dir, temporary) = match self.dir {
-            Some(dir) if dir.join("devnet.json").exists() => {
-                let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-                return Err(io(dir.display().to_string())(exists).into());
-            }
-            Some(dir) => (dir, None),
-            None => {
-                let made = TemporaryDir::new("bench");
-                let made = made.map_err(io("temporary directory".to_owned()))?;
-                (made.path().to_owned(), Some(made))
-            }
-        };
+        let place = Workplace::new(self.dir)?;
         let (accounts, transfers) = match self.smoke {
             true => (SMOKE_ACCOUNTS, SMOKE_TRANSFERS),
             false => (self.accounts, self.transfers),
         };
         let parameters = IngestParameters {
-            dir,
+            dir: place.path().to_owned(),
             keys: self.root.unwrap_or_else(keys::default_root),
             accounts,
             transfers,
@@ -118,7 +146,7 @@ impl IngestArgs {
         };
         let report = bench::ingest(&parameters).await;
         // The directory must outlive the sequencer's process.
-        drop(temporary);
+        drop(place);
         let report = report?;
         Ok(Said { json: bench::json(&report), text: bench::text(&report) })
     }

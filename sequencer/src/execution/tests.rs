@@ -32,8 +32,9 @@ pub fn execution() -> Execution {
         grow_at_percent: 100,
     };
     let head = Head { number: 1, k: 3, grows: false, first: 0, opened_ms: 0 };
-    let accounts: Vec<_> = (1..=4).map(|i| (index(i), account(i))).collect();
-    Execution::new(policy, head, &accounts)
+    let mut ledger = Ledger::new(3);
+    (1..=4).for_each(|i| ledger.set(index(i), account(i)));
+    Execution::new(policy, head, ledger)
 }
 pub fn transfer(from: u32, to: u32, amount: u64, fee: u64, nonce: u32) -> SignedTransaction {
     let transaction = Transaction::Transfer(Transfer {

@@ -6,11 +6,16 @@
 use super::keys;
 use rocksdb::{
     BlockBasedOptions, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    Direction, IteratorMode, Options, WriteBatch, WriteOptions,
+    Direction, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use std::ops::Range;
 use std::path::Path;
 use thiserror::Error;
+
+/// Log beyond which RocksDB moves what is in memory to its tables, in bytes.
+const WAL_BYTES_MAX: u64 = 64 << 20;
+/// Read at once when all rows of a family are, in bytes.
+const READAHEAD_BYTES: usize = 1 << 20;
 
 /// What the store said when it failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -91,6 +96,12 @@ pub trait Store: Send + Sync {
         family: &'static str,
         from: Begin<'_>,
     ) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a>;
+    /// Shows all rows of a family in order, past any cache, until `show` has seen enough.
+    fn each(
+        &self,
+        family: &'static str,
+        show: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError>;
 }
 
 /// RocksDB.
@@ -125,6 +136,8 @@ impl Rocks {
         // The log counts up to its first torn or damaged record. If that one was acknowledged, the
         // watermark says so; if not, nobody was told.
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        // A start replays all of it, twice; by default it grows to gigabytes.
+        options.set_max_total_wal_size(WAL_BYTES_MAX);
         options.set_max_open_files(512);
         options.set_keep_log_file_num(4);
         options
@@ -176,5 +189,24 @@ impl Store for Rocks {
         };
         let rows = self.0.iterator_cf(self.family(family), mode);
         Box::new(rows.map(|row| Ok(row?)))
+    }
+    fn each(
+        &self,
+        family: &'static str,
+        show: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut options = ReadOptions::default();
+        // Read once: the cache is for what is asked for again.
+        options.fill_cache(false);
+        options.set_readahead_size(READAHEAD_BYTES);
+        let mut rows = self.0.raw_iterator_cf_opt(self.family(family), options);
+        rows.seek_to_first();
+        while let Some((key, value)) = rows.item() {
+            if !show(key, value) {
+                break;
+            }
+            rows.next();
+        }
+        Ok(rows.status()?)
     }
 }

@@ -75,6 +75,16 @@ pub enum StartError {
     /// A batch of the log cannot be sealed: only another build can help.
     #[error("{0}; the log has everything that was acknowledged")]
     Seal(#[from] SealError),
+    /// Balances, nonces and assets in the database are not those that its checkpoint commits to, or the
+    /// reference string is not the one they were committed with.
+    #[error(
+        "the balances in the database do not commit, with this reference string, to what batch \
+         {batch} starts from"
+    )]
+    OtherAccounts {
+        /// The first batch that is not sealed.
+        batch: u64,
+    },
     /// The reference string.
     #[error(transparent)]
     Srs(#[from] SrsError),

@@ -81,6 +81,10 @@ fn check_watermark(
 
 /// Opens the database and brings back the state it was left in: batches that were closed and not
 /// sealed are sealed here, the last one is left open.
+///
+/// Balances, nonces and assets read must be what the checkpoint commits to (`C_1`) with the points of
+/// the reference string. Not checked: keys and owners against `C_0` and `C_2`, only the database's
+/// checksums guard these; and that the string is the verification key's, which a proof shows.
 pub fn restore(
     config: &Config,
     key: &VerificationKey,
@@ -134,7 +138,15 @@ pub fn recover(
     let mut fees = config.fee_key.to_be().to_vec();
     fees.extend_from_slice(&config.fee_owner.0);
     journal.bind_fees(&fees, head.number)?;
-    let mut book = Book { commitments, before_growth, lagrange: srs.lagrange(head.k)? };
+    // Accounts from the disk and points from the file, at once.
+    let (ledger, lagrange) = rayon::join(|| journal.ledger(head.k), || srs.lagrange(head.k));
+    let (ledger, lagrange) = (ledger?, lagrange?);
+    // Of these the sum is short; that of keys and owners, which never change, takes several times longer
+    // than all the rest of the start.
+    if ledger.commit_word(1, &lagrange) != commitments.0[1] {
+        return Err(StartError::OtherAccounts { batch: head.number });
+    }
+    let mut book = Book { commitments, before_growth, lagrange };
     let lifecycle = Arc::new(Lifecycle::load(Arc::clone(journal), head.number)?);
     let sealing = Sealing {
         journal: Arc::clone(journal),
@@ -142,7 +154,7 @@ pub fn recover(
         beneficiary: config.beneficiary,
         shape,
     };
-    let mut execution = Execution::new(policy, head, &journal.accounts()?);
+    let mut execution = Execution::new(policy, head, ledger);
     if journal.grow()? {
         execution.ask_growth();
     }

@@ -172,6 +172,16 @@ impl Store for Disk {
         };
         Box::new(found.into_iter())
     }
+    fn each(
+        &self,
+        family: &'static str,
+        show: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        let inner = self.lock();
+        let mut rows = inner.rows.get(family).into_iter().flatten();
+        let _ = rows.all(|(key, value)| show(key, value));
+        Ok(())
+    }
 }
 
 impl Slots for Disk {

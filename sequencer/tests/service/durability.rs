@@ -1,9 +1,12 @@
 //! Nothing acknowledged is lost, nothing is executed twice, answers stay what they were.
 
-use crate::rig::{Rig, Running, account, exit, owner, reason, transfer};
+use crate::rig::{Rig, Running, account, at, exit, owner, reason, transfer};
+use kerros_protocol::commitment::Commitments;
 use kerros_protocol::proto::{self, BatchState, submit_transactions_response::Result as Outcome};
 use kerros_protocol::transaction::SignedTransaction;
-use kerros_sequencer::journal::{Journal, Operation};
+use kerros_sequencer::journal::{Checkpoint, Journal, Operation};
+use kerros_sequencer::{Sequencer, StartError};
+use std::sync::Arc;
 use tokio_stream::StreamExt;
 
 async fn funded() -> Rig {
@@ -58,6 +61,32 @@ async fn a_restart_replays_the_open_batch_and_receipts_stay_the_same() {
     }
     assert_eq!(state(&mut running).await, before, "asking again changes nothing");
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_are_not_those_of_the_checkpoint_are_refused() {
+    let rig = Rig::new("4,2,8,2,2", 4, 5).await;
+    rig.craft(&[account(1, 1, 100, 3), account(2, 1, 7, 0)]);
+    let mut running = rig.start(rig.config()).await;
+    assert_eq!(running.account(1).await.balance, 100);
+    running.stop().await;
+
+    let journal = Journal::open(&rig.data_dir()).unwrap();
+    let good = journal.checkpoint().unwrap().unwrap();
+    let ledger = journal.ledger(good.head.k).unwrap();
+    assert_eq!(ledger.get(at(2)), account(2, 1, 7, 0));
+    let commitments = Commitments::empty();
+    journal.put_checkpoint(&Checkpoint { commitments, ..good.clone() }).unwrap();
+    drop(journal);
+    let start = || {
+        let chain = Arc::new(rig.chain.clone());
+        Sequencer::start(rig.config(), chain, rig.key.clone(), rig.srs.clone())
+    };
+    let refused = start().await.err();
+    assert!(matches!(refused, Some(StartError::OtherAccounts { batch: 2 })), "{refused:?}");
+
+    Journal::open(&rig.data_dir()).unwrap().put_checkpoint(&good).unwrap();
+    start().await.unwrap().shutdown().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use kerros_protocol::amount::Fee;
 use kerros_protocol::batch::{BatchData, SealedBatch, Shape};
 use kerros_protocol::commitment::{Commitments, Srs};
 use kerros_protocol::eddsa::PrivateKey;
+use kerros_protocol::ledger::Ledger;
 use kerros_protocol::proto::prover_service_client::ProverServiceClient;
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{self, BatchState};
@@ -148,14 +149,17 @@ impl Rig {
     /// them.
     pub fn craft(&self, accounts: &[Account]) {
         let journal = Journal::open(&self.data_dir()).unwrap();
-        let empty = Commitments::empty();
-        let k = self.key.k_genesis;
+        let (empty, k) = (Commitments::empty(), self.key.k_genesis);
+        let accounts: Vec<_> = (1u32..).map(at).zip(accounts.iter().copied()).collect();
+        let mut ledger = Ledger::new(k);
+        accounts.iter().for_each(|(index, account)| ledger.set(*index, *account));
+        let commitments = ledger.commit(&self.srs.lagrange(k).unwrap());
         let sealed = SealedBatch {
             number: 1,
             k,
             before_growth: None,
             old: empty,
-            new: empty,
+            new: commitments,
             first: 0,
             end: 0,
             beneficiary: owner(0),
@@ -166,8 +170,7 @@ impl Rig {
         let mut record = BatchRecord { number: 1, ..BatchRecord::default() };
         record.set_state(BatchState::Sealed);
         let head = Head { number: 2, k, grows: false, first: 0, opened_ms: 0 };
-        let next = Checkpoint { head, commitments: empty, before_growth: None };
-        let accounts: Vec<_> = (1u32..).map(at).zip(accounts.iter().copied()).collect();
+        let next = Checkpoint { head, commitments, before_growth: None };
         let write = SealWrite {
             sealed: &sealed.encode(),
             record: &record,
