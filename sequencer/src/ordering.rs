@@ -6,30 +6,27 @@
 //! answered, and a restart resumes there.
 
 mod group;
+mod parts;
 
 use crate::admission::{Answer, SubmitError};
-use crate::disk::Disk;
 use crate::execution::{
     Execution, ExecutionError, OpenError, Placed, QueueEntry, TransactionError,
 };
-use crate::health::Pulse;
 use crate::journal::watermark::Watermark;
-use crate::journal::{Checkpoint, Head, Journal, JournalError};
-use crate::lifecycle::Lifecycle;
+use crate::journal::{Checkpoint, Head, JournalError};
 use crate::limits::GROUP_MAX;
-use crate::mempool::{ChainView, Command, Opened, Parked, Pending, Pool};
+use crate::mempool::{Command, Opened, Parked, Pending, Pool};
 use crate::planted::{Bug, planted};
-use crate::sealing::{self, GrowthError, SealerEnded, SealerHandle};
-use crate::verification::BatchVerifier;
+use crate::sealing::{self, GrowthError, SealerEnded};
 use group::GroupWriter;
-use kerros_protocol::commitment::Srs;
 use kerros_protocol::rejection::Rejection;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 pub use group::{ReceiptSigner, Written};
+pub use parts::{Clock, Parts, Shared};
 
 /// Why the writer stopped.
 #[derive(Debug, Error)]
@@ -46,68 +43,6 @@ pub enum OrderingError {
     /// The sealer, which said why elsewhere.
     #[error(transparent)]
     Sealer(#[from] SealerEnded),
-}
-
-/// The executed state, shared with readers.
-#[derive(Clone)]
-pub struct Shared {
-    execution: Arc<RwLock<Execution>>,
-    view: Arc<RwLock<ChainView>>,
-    pulse: Arc<Pulse>,
-}
-
-impl Shared {
-    /// Shares a state.
-    pub fn new(execution: Execution) -> Self {
-        let (view, pulse) = Default::default();
-        Self { execution: Arc::new(RwLock::new(execution)), view, pulse }
-    }
-    /// The state as executed. The writer holds the lock until a group is on disk.
-    pub fn execution(&self) -> RwLockReadGuard<'_, Execution> {
-        // A poisoned lock means that the writer has panicked: the service is about to end.
-        self.execution.read().unwrap_or_else(PoisonError::into_inner)
-    }
-    /// Signs of life.
-    pub fn pulse(&self) -> &Pulse {
-        &self.pulse
-    }
-    /// Replaces what the main chain said.
-    pub fn set_view(&self, view: ChainView) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
-    }
-    /// What the main chain said last.
-    pub fn view(&self) -> ChainView {
-        *self.view.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Unix milliseconds.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
-
-/// What the writer needs.
-pub struct Parts {
-    /// The executed state.
-    pub shared: Shared,
-    /// The log.
-    pub journal: Arc<Journal>,
-    /// Told about closed batches.
-    pub lifecycle: Arc<Lifecycle>,
-    /// Gets closed batches.
-    pub sealer: SealerHandle,
-    /// Reference string.
-    pub srs: Srs,
-    /// For growth.
-    pub verifier: Arc<dyn BatchVerifier>,
-    /// Signs receipts.
-    pub signer: ReceiptSigner,
-    /// Told after every group.
-    pub written: Arc<Written>,
-    /// Room for what may wait.
-    pub disk: Disk,
-    /// Age at which a batch that is not empty is sealed, ms.
-    pub batch_age_ms_max: u64,
-    /// Time.
-    pub clock: Clock,
 }
 
 fn halted(pending: Pending) {

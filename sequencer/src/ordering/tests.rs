@@ -2,13 +2,18 @@
 
 use super::*;
 use crate::admission::{Hall, Reply};
+use crate::disk::Disk;
 use crate::execution::tests::{execution, transfer};
+use crate::journal::Journal;
+use crate::lifecycle::Lifecycle;
 use crate::sealing::sealer;
 use crate::sealing::tests::{book, database, sealing, secret_gift};
+use crate::verification::BatchVerifier;
 use alloy::signers::local::PrivateKeySigner;
 use ark_bn254::{Fr, G1Affine, G2Affine};
 use ark_ec::AffineRepr;
 use kerros_protocol::batch::BatchData;
+use kerros_protocol::commitment::Srs;
 use kerros_protocol::commitment::{Commitments, SrsHeader, SrsWriter};
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::transaction::{SignedTransaction, Transaction};
