@@ -123,6 +123,8 @@ pub struct ChainAt {
     #[arg(
         long = "rpc",
         env = "KERROS_RPC",
+        // It may carry the node's key.
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:8545"
     )]

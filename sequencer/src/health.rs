@@ -135,7 +135,9 @@ pub fn health(now: u64, facts: &Facts, thresholds: &Thresholds) -> Vec<Reason> {
     if waiting > 0 && ms > stall_ms {
         reasons.push(Reason::WriterStalled { waiting, ms });
     }
-    if let Some((batch, ms)) = facts.sealing.map(|(batch, then)| (batch, since(then)))
+    // One that has halted says so itself, and keeps provers from nothing.
+    let sealing = facts.sealing.filter(|_| facts.sealing_halted.is_none());
+    if let Some((batch, ms)) = sealing.map(|(batch, then)| (batch, since(then)))
         && ms > stall_ms
     {
         reasons.push(Reason::SealerStalled { batch, ms });
@@ -316,8 +318,13 @@ mod tests {
             disk_free: 0,
             ..well()
         };
-        let reasons = health(NOW, &facts, &THRESHOLDS);
-        assert_eq!(reasons.iter().map(Reason::code).collect::<Vec<_>>(), Reason::CODES);
+        let codes = |reasons: &[Reason]| reasons.iter().map(Reason::code).collect::<Vec<_>>();
+        let halted = health(NOW, &facts, &THRESHOLDS);
+        assert_eq!(codes(&halted)[1], "SEALING_HALTED", "and not that it is stalled");
+        let reasons = health(NOW, &Facts { sealing_halted: None, ..facts }, &THRESHOLDS);
+        let mut all = codes(&reasons);
+        all.insert(2, "SEALING_HALTED");
+        assert_eq!(all, Reason::CODES);
         let provers: Vec<_> = reasons.iter().filter(|reason| reason.concerns_provers()).collect();
         assert_eq!(provers.len(), 1);
     }

@@ -3,10 +3,11 @@
 //! Pure: `now` is an argument, nothing is written here. A lease is named by (batch, epoch); epochs of
 //! a batch only rise, across restarts too (the caller writes them down before handing one out).
 //!
-//! A batch whose leases ended without a proof too often is quarantined: others go first, and it is
-//! tried ever more rarely. It is never given up, because a better prover may still save it.
+//! A batch whose leases ended without a proof too often is quarantined: it is tried ever more rarely,
+//! and others go first until its pause is over. Then it goes first, because posts are in order: as long
+//! as it is not proved, nothing after it counts. It is never given up.
 
-use crate::limits::QUARANTINE_PAUSE_MS_MAX;
+use crate::limits::{LEASE_EXTENSIONS_MAX, QUARANTINE_PAUSE_MS_MAX};
 use crate::planted::{Bug, planted};
 use std::collections::BTreeMap;
 use thiserror::Error;
@@ -41,6 +42,8 @@ pub struct Lease {
     pub epoch: u64,
     /// Holder.
     pub prover_id: String,
+    /// Begin, Unix ms.
+    pub granted_ms: u64,
     /// End, Unix ms, unless extended.
     pub expires_ms: u64,
     /// Whether a proof is being verified: then it does not end.
@@ -103,7 +106,9 @@ impl Jobs {
         }
         if let Some(prover_id) = prover_id {
             let expires_ms = now + self.lease_ms;
-            let lease = Lease { number, epoch, prover_id, expires_ms, verifying: false };
+            let granted_ms = now;
+            let lease =
+                Lease { number, epoch, prover_id, granted_ms, expires_ms, verifying: false };
             self.leases.insert(number, lease);
         }
     }
@@ -162,21 +167,16 @@ impl Jobs {
         over.iter().for_each(|number| self.fail(now, *number));
         self.expired.extend(over);
     }
-    /// The first of `sealed` that nobody holds and that is not quarantined; if there is none, the
-    /// quarantined one whose turn it has been longest.
+    /// The first of `sealed` that nobody holds and that is in no pause.
     fn next(&self, now: u64, sealed: &[u64]) -> Option<u64> {
-        let waits = |number: &&u64| !self.leases.contains_key(number);
-        let mut good = sealed.iter().filter(waits).filter(|number| !self.is_quarantined(**number));
-        if let Some(number) = good.next() {
-            return Some(*number);
-        }
-        let due = sealed.iter().filter(waits).filter_map(|number| {
-            let retry_ms = self.failures.get(number)?.retry_ms;
-            (retry_ms <= now).then_some((retry_ms, *number))
-        });
-        due.min().map(|(_, number)| number)
+        let pauses = |number| {
+            let failures = self.failures.get(&number);
+            self.is_quarantined(number) && failures.is_some_and(|f| f.retry_ms > now)
+        };
+        let free = sealed.iter().copied().filter(|number| !self.leases.contains_key(number));
+        free.filter(|number| !pauses(*number)).min()
     }
-    /// Leases a batch of `sealed`, the lowest first, quarantined ones last.
+    /// Leases a batch of `sealed`, the lowest first, but for quarantined ones in their pause.
     pub fn lease(&mut self, now: u64, prover_id: &str, sealed: &[u64]) -> Option<Lease> {
         self.sweep(now);
         let number = self.next(now, sealed)?;
@@ -186,6 +186,7 @@ impl Jobs {
             number,
             epoch: *epoch,
             prover_id: prover_id.to_owned(),
+            granted_ms: now,
             expires_ms: now + self.lease_ms,
             verifying: false,
         };
@@ -203,10 +204,12 @@ impl Jobs {
     }
     /// Extends a lease; gives its new end.
     pub fn heartbeat(&mut self, now: u64, number: u64, epoch: u64) -> Result<u64, LeaseError> {
-        let expires_ms = now + self.lease_ms;
+        let lease_ms = self.lease_ms;
         let lease = self.held(now, number, epoch)?;
-        lease.expires_ms = expires_ms;
-        Ok(expires_ms)
+        // Who beats and proves nothing must not keep it for ever.
+        let last = lease.granted_ms.saturating_add(lease_ms.saturating_mul(LEASE_EXTENSIONS_MAX));
+        lease.expires_ms = lease.expires_ms.max((now + lease_ms).min(last));
+        Ok(lease.expires_ms)
     }
     /// A proof has come: the lease holds until [`Jobs::end`].
     pub fn verify(&mut self, now: u64, number: u64, epoch: u64) -> Result<Lease, LeaseError> {
@@ -281,6 +284,18 @@ mod tests {
     }
 
     #[test]
+    fn heartbeats_alone_do_not_keep_a_lease_for_ever() {
+        let (mut jobs, lease) = leased();
+        let mut now = 0;
+        while jobs.heartbeat(now, 4, lease.epoch).is_ok() {
+            now += LEASE_MS / 2;
+            assert!(now <= (LEASE_EXTENSIONS_MAX + 1) * LEASE_MS, "it never ends");
+        }
+        assert_eq!(now, LEASE_EXTENSIONS_MAX * LEASE_MS);
+        assert_eq!(jobs.standing(4).failures, 1);
+    }
+
+    #[test]
     fn an_expired_lease_is_given_to_another_with_a_higher_epoch_and_the_old_one_is_refused() {
         let (mut jobs, old) = leased();
         let new = jobs.lease(LEASE_MS, "b", &[4]).expect("expired");
@@ -322,26 +337,24 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_fails_often_comes_after_all_others_and_is_tried_ever_more_rarely() {
+    fn a_batch_that_fails_often_is_tried_ever_more_rarely_and_first_when_it_is_due() {
         let mut jobs = Jobs::new(LEASE_MS, 3);
         failed(&mut jobs, 0, 2);
         assert_eq!(jobs.lease(0, "a", &[4, 5]).map(|lease| lease.number), Some(4));
         // The third end without a proof is an expiry.
         assert_eq!(jobs.expire(LEASE_MS), [4]);
         assert_eq!(jobs.quarantined(), [4]);
-        let other = jobs.lease(9 * LEASE_MS, "a", &[4, 5]).expect("5 waits");
-        assert_eq!(other.number, 5, "although 4 is due");
         let mut at = LEASE_MS;
         for doublings in 0..4 {
             let pause = LEASE_MS << doublings;
-            let mut alone = jobs.clone();
-            alone.forget(5);
-            assert_eq!(alone.lease(at + pause - 1, "a", &[4]), None);
+            let leased = |now| jobs.clone().lease(now, "b", &[4, 5]).map(|lease| lease.number);
+            assert_eq!(leased(at + pause - 1), Some(5), "others go on");
+            assert_eq!(leased(at + pause), Some(4), "posts are in order");
+            assert_eq!(jobs.clone().lease(at + pause - 1, "a", &[4]), None);
             at += pause;
             failed(&mut jobs, at, 1);
         }
-        let day = 86_400_000;
-        assert!(jobs.pause(u32::MAX) < day, "it is never given up");
+        assert_eq!(jobs.pause(u32::MAX), QUARANTINE_PAUSE_MS_MAX, "it is never given up");
     }
 
     #[test]
@@ -362,9 +375,8 @@ mod tests {
         let mut jobs = Jobs::new(LEASE_MS, 3);
         jobs.restore(10, 4, before.standing(4));
         assert_eq!(jobs.quarantined(), [4]);
-        assert_eq!(jobs.lease(10, "a", &[4, 5]).map(|lease| lease.number), Some(5));
         // Tried at once after a restart.
-        let lease = jobs.lease(10, "b", &[4, 5]).expect("nothing else waits");
+        let lease = jobs.lease(10, "b", &[4, 5]).expect("free");
         assert_eq!((lease.number, lease.epoch), (4, 4));
         jobs.verify(20, 4, lease.epoch).expect("held");
         jobs.forget(4);

@@ -193,6 +193,14 @@ impl Journal {
     pub fn grow(&self) -> Result<bool, JournalError> {
         Ok(self.get(keys::META, keys::GROW)?.is_some())
     }
+    /// Writes down that this batch could not be sealed, synced: a restart seals it before anything else.
+    pub fn put_halted(&self, batch: u64) -> Result<(), JournalError> {
+        self.put(keys::META, keys::HALTED, &keys::batch(batch))
+    }
+    /// Whether this batch is closed because it could not be sealed.
+    pub fn is_halted(&self, batch: u64) -> Result<bool, JournalError> {
+        Ok(self.get(keys::META, keys::HALTED)?.is_some_and(|bytes| bytes == keys::batch(batch)))
+    }
     /// Keeps the operator's fee accounts; refuses others while operations of an open batch rest on
     /// them.
     pub fn bind_fees(&self, fees: &[u8], open_batch: u64) -> Result<(), JournalError> {

@@ -86,7 +86,9 @@ pub const REASON_BYTES_MAX: usize = 256;
 /// Longest wait for a lease, in ms; below [`CALL_MS_MAX`].
 pub const LEASE_WAIT_MS_MAX: u64 = 20_000;
 /// Longest pause between the leases of a quarantined batch, in ms.
-pub const QUARANTINE_PAUSE_MS_MAX: u64 = 3_600_000;
+pub const QUARANTINE_PAUSE_MS_MAX: u64 = 600_000;
+/// A lease is extended by heartbeats to so many times its length at most.
+pub const LEASE_EXTENSIONS_MAX: u64 = 120;
 /// Proofs verified at once.
 pub const VERIFICATIONS_MAX: usize = 2;
 
@@ -96,6 +98,8 @@ pub const RETRY_MS_MIN: u64 = 200;
 pub const RETRY_MS_MAX: u64 = 30_000;
 /// A posted transaction that no block took is offered again with higher fees after this, in ms.
 pub const RESEND_MS: u64 = 60_000;
+/// Halts of settlement in a row that are put down to a chain that moved between two questions.
+pub const DOUBTED_HALTS_MAX: u32 = 5;
 /// Blocks asked for logs at once.
 pub const LOG_BLOCKS_MAX: u64 = 2_000;
 

@@ -354,6 +354,7 @@ impl Sealer {
             Ok(()) => {}
             Err(SealError::Journal(error)) => return Err(error),
             Err(error @ SealError::Fault { .. }) => {
+                self.sealing.journal.put_halted(number)?;
                 self.halt(error.to_string(), job.replies);
                 return Ok(false);
             }

@@ -223,6 +223,13 @@ impl Sequencer {
             let services = Services { sequencer: None, prover: Some(prover_api) };
             servers.push(("prover api", incoming, services));
         } else {
+            if !address.ip().is_loopback() {
+                tracing::warn!(
+                    %address,
+                    "PROVERS ARE SERVED WHERE WALLETS ARE: anybody can take their leases; give them an \
+                     address of their own (--prover-listen)"
+                );
+            }
             services.prover = Some(prover_api);
         }
         servers.push(("sequencer api", incoming, services));
@@ -288,6 +295,7 @@ impl Sequencer {
                 key,
                 clock: Arc::clone(&clock),
                 sent: None,
+                doubted: 0,
             }),
             finality: Finality {
                 contract,

@@ -10,6 +10,7 @@ use kerros_protocol::account::Address;
 use kerros_protocol::encoding::fr_to_be;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of the file, at most: some 600 deployments.
@@ -22,12 +23,14 @@ pub fn file(wallet: &Path) -> PathBuf {
     name.into()
 }
 
-fn find(text: &str, domain: &str) -> Result<Option<Address>, String> {
+fn find(text: &str, domain: &[u8; 32]) -> Result<Option<Address>, String> {
     for (number, line) in text.lines().enumerate() {
         let wrong = || format!("line {}: not a domain and an address", number + 1);
         let (known, signer) = line.split_once(' ').ok_or_else(wrong)?;
         let signer = super::address(signer).map_err(|_| wrong())?;
-        if known == domain {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(known, &mut bytes).map_err(|_| wrong())?;
+        if bytes == *domain {
             return Ok(Some(signer));
         }
     }
@@ -48,7 +51,7 @@ pub fn known(wallet: &Path, info: &Info) -> Result<ChainAddress, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(refuse(error.to_string())),
     };
-    let domain = hex::encode(fr_to_be(&info.domain));
+    let domain = fr_to_be(&info.domain);
     match find(&text, &domain).map_err(refuse)? {
         Some(expected) if expected != found => {
             return Err(Failure::OtherSigner { expected, found });
@@ -60,8 +63,10 @@ pub fn known(wallet: &Path, info: &Info) -> Result<ChainAddress, Failure> {
                        compared with the contract's operator",
                 path.display()
             );
-            let line = format!("{domain} {found}\n");
-            let append = || OpenOptions::new().create(true).append(true).open(&path);
+            // A last line without an end was written by hand.
+            let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            let line = format!("{end}{} {found}\n", hex::encode(domain));
+            let append = || OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
             let written = append().and_then(|mut file| file.write_all(line.as_bytes()));
             written.map_err(|error| refuse(error.to_string()))?;
         }
@@ -105,6 +110,19 @@ mod tests {
     fn a_file_that_says_something_else_is_refused_and_not_overwritten() {
         let dir = tempfile::tempdir().expect("a directory");
         let wallet = dir.path().join("a.wallet");
+        let known_signer = "07".repeat(20);
+        for domain in ["zz".repeat(32), "01".repeat(31), format!("0x{}", "01".repeat(32))] {
+            fs::write(file(&wallet), format!("{domain} {known_signer}\n")).expect("written");
+            let failure = known(&wallet, &info(1, 7)).expect_err("no domain");
+            assert!(failure.to_string().contains("line 1"), "{domain}: {failure}");
+        }
+        // Upper case and a last line without an end are what an editor may leave.
+        let domain = hex::encode_upper(fr_to_be(&Fr::from(0xabcdu64)));
+        fs::write(file(&wallet), format!("{domain} {known_signer}")).expect("written");
+        known(&wallet, &info(0xabcd, 7)).expect("the same");
+        known(&wallet, &info(0xabcd, 8)).expect_err("another one");
+        known(&wallet, &info(2, 9)).expect("met first");
+        known(&wallet, &info(0xabcd, 7)).expect("still readable");
         fs::write(file(&wallet), "nonsense\n").expect("written");
         let failure = known(&wallet, &info(1, 7)).expect_err("no pins");
         assert!(failure.to_string().contains("line 1"), "{failure}");

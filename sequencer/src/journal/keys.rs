@@ -5,7 +5,7 @@
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::transaction::TransactionId;
 
-/// `"deployment"`, `"checkpoint"`, `"grow"`, `"fees"`, `"receipt"`.
+/// `"deployment"`, `"checkpoint"`, `"grow"`, `"halted"`, `"fees"`, `"receipt"`.
 pub const META: &str = "meta";
 /// batch number 8 ‖ sequence 4 of the first operation → operations written together. Kept for ever:
 /// receipts are read from here.
@@ -35,6 +35,8 @@ pub const DEPLOYMENT: &[u8] = b"deployment";
 pub const CHECKPOINT: &[u8] = b"checkpoint";
 /// In [`META`]: present if the next batch has to double the ledger.
 pub const GROW: &[u8] = b"grow";
+/// In [`META`]: number 8 of the batch that could not be sealed.
+pub const HALTED: &[u8] = b"halted";
 /// In [`META`]: key 32 ‖ owner 20 of the operator's fee accounts.
 pub const FEES: &[u8] = b"fees";
 /// In [`META`]: hash of the last receipt.

@@ -136,6 +136,10 @@ fn failed(at: Option<At>) -> impl Fn(TransportError) -> MainChainError {
             answered(payload.code, &payload.message, payload.as_revert_data(), at)
         }
         RpcError::DeserError { err, .. } => MainChainError::Nonsense { reason: err.to_string() },
+        // Not the body: some gateways repeat the path there, and with it the node's key.
+        RpcError::Transport(TransportErrorKind::HttpError(error)) => {
+            MainChainError::Unreachable { reason: format!("HTTP status {}", error.status) }
+        }
         RpcError::Transport(TransportErrorKind::Custom(error)) => {
             MainChainError::Unreachable { reason: without_url(error) }
         }

@@ -142,5 +142,7 @@ fn after_sealing_has_halted_nothing_is_accepted_and_nothing_is_lost() {
     assert_eq!(bench.journal.record(2).expect("readable"), None);
     let kept = bench.journal.next_group(2, 0).expect("readable").expect("acknowledged");
     assert_eq!(kept.transactions().count(), 1);
+    // A restart seals it first, or refuses to start.
+    assert!(bench.journal.is_halted(2).expect("readable"));
     bench.stop();
 }

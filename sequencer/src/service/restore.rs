@@ -161,7 +161,8 @@ pub fn recover(
     loop {
         let number = execution.head().number;
         execution.replay(journal.operations(number)?)?;
-        if journal.next_group(number + 1, 0)?.is_none() {
+        // Closed if there is anything after it, or if sealing it has failed.
+        if journal.next_group(number + 1, 0)?.is_none() && !journal.is_halted(number)? {
             break;
         }
         let closing = execution.close()?;

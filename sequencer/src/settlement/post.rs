@@ -7,7 +7,7 @@ use super::contract::{Contract, Posted, post_call};
 use super::{Halt, StepError};
 use crate::journal::{BatchRecord, Journal, PostRecord, SettlementRecord};
 use crate::lifecycle::Lifecycle;
-use crate::limits::{LOG_BLOCKS_MAX, RESEND_MS};
+use crate::limits::{DOUBTED_HALTS_MAX, LOG_BLOCKS_MAX, RESEND_MS};
 use crate::main_chain::{Call, MainChainError, Refusal, Wallet};
 use crate::ordering::Clock;
 use crate::planted::{Bug, planted};
@@ -34,6 +34,8 @@ pub struct Poster {
     pub clock: Clock,
     /// The batch whose post was sent by this process.
     pub sent: Option<u64>,
+    /// Halts in a row that were not believed.
+    pub doubted: u32,
 }
 
 /// Whether there is more to do at once.
@@ -48,17 +50,21 @@ pub enum Progress {
 impl Poster {
     /// Does the next thing, if there is one.
     ///
-    /// A halt is believed only if the chain's head is the same after as before: else the answers it
-    /// rests on are of different blocks, and together they may say what never was.
+    /// A halt is believed only if the chain's head is the same after as before, or if it comes again and
+    /// again: else the answers it rests on are of different blocks, and together they may say what
+    /// never was.
     pub async fn step(&mut self) -> Result<Progress, StepError> {
         let before = self.contract.chain.head().await?;
         let result = self.advance().await;
         if let Err(StepError::Halt(halt)) = &result
+            && self.doubted < DOUBTED_HALTS_MAX
             && self.contract.chain.head().await?.hash != before.hash
         {
-            tracing::info!(%halt, "the main chain has moved meanwhile: looking again");
-            return Ok(Progress::Moved);
+            self.doubted += 1;
+            tracing::warn!(%halt, "the main chain has moved meanwhile: looking again");
+            return Ok(Progress::Idle);
         }
+        self.doubted = 0;
         result
     }
     async fn advance(&mut self) -> Result<Progress, StepError> {

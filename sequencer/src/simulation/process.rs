@@ -212,6 +212,7 @@ impl Process {
             key: setup.key.clone(),
             clock: Arc::clone(&clock),
             sent: None,
+            doubted: 0,
         };
         let finality = Finality {
             contract: contract.clone(),

@@ -67,8 +67,12 @@ async fn a_failed_start_is_told_in_the_logs_own_format() {
     site.arguments = vec!["--log-format=json".to_owned()];
     std::fs::write(site.path().join("key"), "no key").unwrap();
     let said = site.start_under(&[]).err().expect("no such key");
-    let event: serde_json::Value = serde_json::from_str(&said).expect(&said);
+    // What follows is the exit status.
+    let event = said.lines().next().unwrap_or_default();
+    let event: serde_json::Value = serde_json::from_str(event).expect(&said);
     assert_eq!((&event["level"], &event["message"]), (&"ERROR".into(), &"ended".into()));
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(said.ends_with("exit status: 1"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,17 @@ async fn work(rig: &Rig, running: &mut Running, how: u64) -> Option<u64> {
     Some(lease.batch_number)
 }
 
+/// Works until this batch is Verified; batch 1 may be tried meanwhile.
+async fn verified(rig: &Rig, running: &mut Running, number: u64) {
+    for _ in 0..100 {
+        if running.batch(number).await.state() >= BatchState::Verified {
+            return;
+        }
+        work(rig, running, 0).await;
+    }
+    panic!("batch {number} is held up");
+}
+
 async fn quarantined(running: &mut Running) -> (u64, Vec<bool>) {
     let mut batches = Vec::new();
     for number in 1..=3 {
@@ -65,7 +76,7 @@ async fn a_batch_that_cannot_be_proved_is_quarantined_and_the_later_ones_are_ver
         assert_eq!(quarantined(&mut running).await, (0, vec![false; 3]));
         assert_eq!(work(&rig, &mut running, how).await, Some(1));
     }
-    assert_eq!(work(&rig, &mut running, 0).await, Some(2));
+    verified(&rig, &mut running, 2).await;
     assert_eq!(quarantined(&mut running).await, (1, vec![true, false, false]));
     let told = async {
         loop {
@@ -83,14 +94,11 @@ async fn a_batch_that_cannot_be_proved_is_quarantined_and_the_later_ones_are_ver
     let mut running = rig.start(config).await;
     assert_eq!(quarantined(&mut running).await, (1, vec![true, false, false]));
     seal(&rig, &mut running, 4).await;
-    assert_eq!(work(&rig, &mut running, 0).await, Some(3));
-    assert_eq!(work(&rig, &mut running, 0).await, Some(4));
-    for number in 2..=4 {
-        assert_eq!(running.batch(number).await.state(), BatchState::Verified);
-    }
-    // Nothing else waits: its turn, and then not again before a pause.
+    // The restart may be the cure: it is tried at once.
     assert_eq!(work(&rig, &mut running, 0).await, Some(1));
-    assert_eq!(work(&rig, &mut running, 0).await, None);
+    for number in 3..=4 {
+        verified(&rig, &mut running, number).await;
+    }
     assert_eq!(running.batch(1).await.state(), BatchState::Sealed);
 
     // A prover that can saves it, and all four are posted.
@@ -100,7 +108,8 @@ async fn a_batch_that_cannot_be_proved_is_quarantined_and_the_later_ones_are_ver
             None => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     };
-    assert_eq!((lease.batch_number, lease.epoch), (1, 5));
+    assert_eq!(lease.batch_number, 1);
+    assert!(lease.epoch > 4);
     running.submit_proof(&lease, proof(&rig, &lease)).await.unwrap();
     assert_eq!(quarantined(&mut running).await, (0, vec![false; 3]));
     running.reached(4, BatchState::Final).await;
