@@ -110,7 +110,7 @@ mod tests {
     fn a_file_that_says_something_else_is_refused_and_not_overwritten() {
         let dir = tempfile::tempdir().expect("a directory");
         let wallet = dir.path().join("a.wallet");
-        let known_signer = "07".repeat(20);
+        let known_signer = format!("0x{}", "07".repeat(20));
         for domain in ["zz".repeat(32), "01".repeat(31), format!("0x{}", "01".repeat(32))] {
             fs::write(file(&wallet), format!("{domain} {known_signer}\n")).expect("written");
             let failure = known(&wallet, &info(1, 7)).expect_err("no domain");
