@@ -13,7 +13,11 @@ use std::path::Path;
 use thiserror::Error;
 
 /// Log beyond which RocksDB moves what is in memory to its tables, in bytes.
-const WAL_BYTES_MAX: u64 = 64 << 20;
+const WAL_BYTES_MAX: u64 = 32 << 20;
+/// Tables go to the medium in pieces of so many bytes.
+const TABLE_BYTES_PER_SYNC: u64 = 512 << 10;
+/// Levels of tables, RocksDB's default.
+const LEVELS: usize = 7;
 /// Read at once when all rows of a family are, in bytes.
 const READAHEAD_BYTES: usize = 1 << 20;
 
@@ -138,6 +142,8 @@ impl Rocks {
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         // A start replays all of it, twice; by default it grows to gigabytes.
         options.set_max_total_wal_size(WAL_BYTES_MAX);
+        // A table that is written in one piece would hold up the log's syncs behind it.
+        options.set_bytes_per_sync(TABLE_BYTES_PER_SYNC);
         options.set_max_open_files(512);
         options.set_keep_log_file_num(4);
         options
@@ -145,7 +151,11 @@ impl Rocks {
     fn families() -> [ColumnFamilyDescriptor; keys::FAMILIES.len()] {
         keys::FAMILIES.map(|name| {
             let mut options = Options::default();
-            options.set_compression_type(DBCompressionType::Lz4);
+            // New tables are written while clients wait, and most of what is in them are hashes and
+            // signatures; what gets older is compressed when it is merged.
+            let mut compression = [DBCompressionType::Lz4; LEVELS];
+            compression[..2].fill(DBCompressionType::None);
+            options.set_compression_per_level(&compression);
             if name == keys::TRANSACTIONS {
                 let mut table = BlockBasedOptions::default();
                 table.set_bloom_filter(10.0, false);

@@ -19,10 +19,11 @@ const RESERVE: usize = 24 << 20;
 struct Mounted(PathBuf);
 
 impl Mounted {
-    fn new(path: PathBuf) -> Option<Self> {
+    fn new(path: PathBuf, mib: u32) -> Option<Self> {
         std::fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
-        let mount = mount.args(["-t", "tmpfs", "-o", "size=64m", "kerros-test"]).arg(&path);
+        let size = format!("size={mib}m");
+        let mount = mount.args(["-t", "tmpfs", "-o", &size, "kerros-test"]).arg(&path);
         if mount.status().is_ok_and(|status| status.success()) {
             return Some(Self(path));
         }
@@ -61,7 +62,7 @@ fn fill(path: &Path, bytes: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_below_its_reserve_refuses_writes_serves_reads_and_resumes() {
     let mut site = Site::new().await;
-    let Some(mounted) = Mounted::new(site.data()) else { return };
+    let Some(mounted) = Mounted::new(site.data(), 64) else { return };
     site.arguments = vec!["--disk-reserve-bytes".to_owned(), RESERVE.to_string()];
     site.arguments.push("--metrics-listen=127.0.0.1:0".to_owned());
     let told = Arc::new(Mutex::new(Told::default()));
@@ -111,7 +112,8 @@ async fn a_disk_below_its_reserve_refuses_writes_serves_reads_and_resumes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_all_the_same_ends_the_process_before_it_answers() {
     let mut site = Site::new().await;
-    let Some(mounted) = Mounted::new(site.data()) else { return };
+    // Less than the database sets aside for its log, which it could go on writing to for long.
+    let Some(mounted) = Mounted::new(site.data(), 24) else { return };
     site.arguments = ["--disk-reserve-bytes", "0"].map(str::to_owned).to_vec();
     let told = Arc::new(Mutex::new(Told::default()));
     let mut process = site.start();
