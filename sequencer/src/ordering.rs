@@ -131,12 +131,6 @@ impl Ordering {
                 },
                 false => commands.try_recv().ok(),
             };
-            if let Err(ended) = self.parts.sealer.wait_for_room() {
-                if let Some(command) = first.filter(|_| self.parts.lifecycle.halted().is_some()) {
-                    self.refuse(command);
-                }
-                return Err(ended.into());
-            }
             self.turn(first, commands)?;
         }
         Ok(())
@@ -147,15 +141,19 @@ impl Ordering {
         let mut state = execution.write().unwrap_or_else(PoisonError::into_inner);
         self.grow_empty(&mut state, false)
     }
-    /// Takes `first` and the commands queued now, executes what waits, writes, answers. The sealer
-    /// must have room.
+    /// Takes `first` and the commands queued now, executes what waits, writes, answers.
     pub fn turn(
         &mut self,
         first: Option<Command>,
         commands: &mut mpsc::Receiver<Command>,
     ) -> Result<(), OrderingError> {
         // Readers go on meanwhile.
-        self.parts.sealer.wait_for_room()?;
+        if let Err(ended) = self.parts.sealer.wait_for_room() {
+            if let Some(command) = first.filter(|_| self.parts.lifecycle.halted().is_some()) {
+                self.refuse(command);
+            }
+            return Err(ended.into());
+        }
         let execution = Arc::clone(&self.parts.shared.execution);
         let mut state = execution.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = first;

@@ -163,7 +163,7 @@ impl Proving {
         }
     }
 
-    /// Leases the lowest sealed batch that nobody holds, quarantined ones last, with its bytes.
+    /// Leases the lowest sealed batch that nobody holds and that is in no pause, with its bytes.
     pub fn lease(&self, prover_id: &str) -> Result<Option<(Lease, Vec<u8>)>, LeaseBatchError> {
         let mut jobs = self.jobs();
         let sealed = self.lifecycle.in_state(BatchState::Sealed);
