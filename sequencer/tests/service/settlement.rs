@@ -13,8 +13,8 @@ use kerros_sequencer::main_chain::{
 use kerros_sequencer::settlement::contract::{Contract, post_call};
 use kerros_sequencer::{Config, Sequencer, StartError};
 use kerros_verifier::contract::Kerros;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 fn contract(rig: &Rig) -> Contract {
@@ -160,27 +160,39 @@ async fn a_database_that_knows_fewer_batches_than_the_contract_is_refused() {
     assert!(matches!(refused, Err(StartError::Behind { have: 1, ours: 0 })));
 }
 
-/// Fails every fifth operation with a transient error, loses every answer to a transaction, and
-/// shows no receipts and logs at first, although the state is already there.
+/// Fails again and again with a transient error, loses every answer to a transaction, and shows no
+/// receipts and logs at first, although the state is already there.
+///
+/// From one failure to the next it is 3 calls, then 4, up to 20, and 3 again: with one fixed
+/// distance, a task that makes so many calls in a turn would fail at the same call for ever.
 struct Flaky {
     inner: kerros_sequencer::main_chain::Embedded,
-    calls: AtomicU32,
+    distance: Mutex<Distance>,
     lags: AtomicU32,
+}
+
+struct Distance {
+    left: u32,
+    whole: u32,
 }
 
 impl Flaky {
     fn new(rig: &Rig) -> Arc<Self> {
-        let (calls, lags) = (AtomicU32::new(0), AtomicU32::new(3));
-        Arc::new(Self { inner: rig.chain.clone(), calls, lags })
+        let distance = Mutex::new(Distance { left: 3, whole: 3 });
+        Arc::new(Self { inner: rig.chain.clone(), distance, lags: AtomicU32::new(3) })
     }
     fn lags(&self) -> bool {
         self.lags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
     }
     fn fails(&self) -> Result<(), MainChainError> {
-        if self.calls.fetch_add(1, Ordering::Relaxed) % 5 == 4 {
-            return Err(MainChainError::Unreachable { reason: "test".to_owned() });
+        let mut distance = self.distance.lock().unwrap();
+        distance.left -= 1;
+        if distance.left > 0 {
+            return Ok(());
         }
-        Ok(())
+        distance.whole = if distance.whole == 20 { 3 } else { distance.whole + 1 };
+        distance.left = distance.whole;
+        Err(MainChainError::Unreachable { reason: "test".to_owned() })
     }
 }
 
