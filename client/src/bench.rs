@@ -38,7 +38,7 @@ use crate::progress::Bar;
 use crate::sequencer::SequencerError;
 use crate::wallet::WalletError;
 use accounts::Holders;
-use flood::Flood;
+use flood::{Content, Flood, Flooded};
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::batch::ShapeError;
 use kerros_protocol::commitment::SrsError;
@@ -65,6 +65,8 @@ const HONEST: usize = 2;
 const HONEST_PERCENT: f64 = 10.0;
 /// Connections that flood.
 const FLOODING: usize = 8;
+/// What they send together, as a multiple of what the honest ones send.
+const FLOOD_TIMES: f64 = 10.0;
 
 /// Why a benchmark failed.
 #[derive(Debug, Error)]
@@ -219,10 +221,10 @@ pub struct Report {
     pub unary: Phase,
     /// A few honest clients by a schedule, nothing else.
     pub calm: Phase,
-    /// The same schedule beside a flood.
+    /// The same schedule beside a tenfold flood.
     pub flooded: Phase,
-    /// Answers a second that the flood got.
-    pub flood_per_second: f64,
+    /// What the flood sent in a second, and what was answered of it.
+    pub flood_per_second: [f64; 2],
     /// Greatest resident memory of the sequencer.
     pub peak_bytes: u64,
     /// Accounts compared with the local replay in the end.
@@ -291,9 +293,11 @@ async fn measure_all(
     let honest = load::connect(&process.url, HONEST).await?;
     let modest = max.per_second() * HONEST_PERCENT / 100.0;
     let calm = phase::streamed("calm", process, &honest, calm, Pace::open(modest)).await?;
-    let flood = Flood::start(load::connect(&process.url, FLOODING).await?, &old);
+    let content = Content { old, fresh: Arc::clone(&flooded) };
+    let flood = Flood::start(&process.url, FLOODING, modest * FLOOD_TIMES, content)?;
     let flooded = phase::streamed("flooded", process, &honest, flooded, Pace::open(modest)).await?;
-    let flood_per_second = flood.end().await? as f64 / flooded.seconds;
+    let Flooded { sent, answered } = flood.end().await?;
+    let flood_per_second = [sent, answered].map(|count| count as f64 / flooded.seconds);
 
     let compared = compare(&workload, &holders, process, parameters.seed).await?;
     Ok(Report {

@@ -231,6 +231,12 @@ impl SignedTransaction {
         out.extend_from_slice(&self.signature.pack());
         out
     }
+    /// The transaction's id, of bytes that [`SignedTransaction::decode`] takes; of others something
+    /// else, or nothing if they are too few.
+    pub fn id_of(bytes: &[u8]) -> Option<TransactionId> {
+        let transaction = bytes.get(..bytes.len().checked_sub(32 + 64)?)?;
+        Some(TransactionId(*blake3::hash(transaction).as_bytes()))
+    }
     /// Reads [`SignedTransaction::encode`], strictly.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         Self::decode_with(bytes, Point::unpack)
@@ -307,6 +313,9 @@ mod tests {
         let signed = SignedTransaction::sign(transfer(), &secret, Fr::from(77u64));
         let back = SignedTransaction::decode(&signed.encode()).expect("own encoding");
         assert_eq!(back, signed);
+        let id = signed.transaction.id();
+        assert_eq!(SignedTransaction::id_of(&signed.encode()), Some(id));
+        assert_eq!(SignedTransaction::id_of(&[0; 95]), None);
         assert_eq!(back.verify_signature(Fr::from(77u64)), Ok(()));
         assert_eq!(back.verify_signature(Fr::from(78u64)), Err(SignatureError::Equation));
         let mut long = signed.encode();

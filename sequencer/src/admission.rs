@@ -5,21 +5,23 @@
 //! holds a seat, and seats are bounded, for each connection and in all. Knows no state.
 
 pub(crate) mod intake;
+mod repeats;
 mod reply;
 mod seats;
 
+pub use repeats::{Digest, Repeats};
 pub use reply::{Answer, Reply};
 pub use seats::{Hall, Seat, Source};
 
 use crate::execution::{OpenError, TransactionError};
-use crate::limits::{BACKLOG_MAX, CHUNK_MAX, KEYS_REMEMBERED, TRANSACTION_BYTES_MAX};
+use crate::limits::{BACKLOG_MAX, CHUNK_MAX, KEYS_REMEMBERED, SUSPECT_REST, TRANSACTION_BYTES_MAX};
 use crate::mempool::{Command, Opened, Pending};
 use ark_bn254::Fr;
 use intake::{Chunk, Intake, Raw};
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::eddsa::KeyCache;
 use kerros_protocol::encoding::DecodeError;
-use kerros_protocol::transaction::decode_and_verify;
+use kerros_protocol::transaction::{SignedTransaction, decode_and_verify};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
@@ -103,6 +105,7 @@ pub enum OpenRequestError {
 pub struct Admission {
     hall: Hall,
     intake: Arc<Intake>,
+    repeats: Arc<Repeats>,
     commands: mpsc::Sender<Command>,
 }
 
@@ -127,7 +130,11 @@ impl Checker {
             if pause > 0 {
                 std::thread::sleep(Duration::from_millis(pause));
             }
+            let (suspect, started) = (chunk.suspect, Instant::now());
             let command = check(chunk, self.domain, &mut keys, &mut rng);
+            if suspect {
+                self.intake.rest(started.elapsed() * SUSPECT_REST);
+            }
             if self.commands.blocking_send(command).is_err() {
                 return;
             }
@@ -137,20 +144,20 @@ impl Checker {
 
 /// Decodes and checks a chunk: what is malformed is answered, the rest goes to the writer.
 pub(crate) fn check(chunk: Chunk, domain: Fr, keys: &mut KeyCache, rng: &mut StdRng) -> Command {
-    let Chunk { number, items } = chunk;
+    let Chunk { number, items, .. } = chunk;
     let bytes: Vec<&[u8]> = items.iter().map(|raw| raw.bytes.as_slice()).collect();
     let started = Instant::now();
     let checked = decode_and_verify(&bytes, domain, keys, rng);
     crate::metrics::checked(items.len(), started.elapsed());
     let mut transactions = Vec::with_capacity(items.len());
     for (raw, checked) in items.into_iter().zip(checked) {
-        let Raw { source, stream, reply, seat, .. } = raw;
+        let Raw { source, bytes, stream, reply, seat } = raw;
         match checked {
             Ok((signed, verified)) => {
                 source.note(verified.is_ok());
                 let id = signed.transaction.id();
-                let signed = Box::new(signed);
-                transactions.push(Pending { id, signed, verified, stream, reply, seat });
+                let (digest, signed) = (Digest::of(&bytes), Box::new(signed));
+                transactions.push(Pending { id, digest, signed, verified, stream, reply, seat });
             }
             Err(error) => reply.send(Answer::Refused(SubmitError::Malformed(error))),
         }
@@ -164,6 +171,7 @@ impl Admission {
     pub fn new(
         domain: Fr,
         threads: usize,
+        repeats: Arc<Repeats>,
         commands: mpsc::Sender<Command>,
         pace: &Pace,
     ) -> (Self, Vec<Checker>) {
@@ -175,7 +183,7 @@ impl Admission {
             pace: Arc::clone(pace),
         });
         let checkers = checkers.collect();
-        (Self { hall: Hall::default(), intake, commands }, checkers)
+        (Self { hall: Hall::default(), intake, repeats, commands }, checkers)
     }
     /// Seats of all connections.
     pub fn hall(&self) -> &Hall {
@@ -196,6 +204,13 @@ impl Admission {
     fn overloaded(&self) -> SubmitError {
         SubmitError::Overloaded { waiting: self.waiting(), max: BACKLOG_MAX }
     }
+    /// The answer to bytes that were acknowledged before.
+    fn repeated(&self, bytes: &[u8]) -> Option<Answer> {
+        let known = self.repeats.knows(&Digest::of(bytes));
+        let id = known.then(|| SignedTransaction::id_of(bytes)).flatten()?;
+        // It is on disk.
+        Some(Answer::Stale { id, error: SubmitError::Internal })
+    }
     /// One transaction, from bytes to acknowledgement; refused at once if no seat is free.
     pub async fn submit(
         &self,
@@ -203,6 +218,9 @@ impl Admission {
         bytes: Vec<u8>,
     ) -> Result<Answer, SubmitError> {
         check_size(&bytes)?;
+        if let Some(answer) = self.repeated(&bytes) {
+            return Ok(answer);
+        }
         let seat = source.try_seat().ok_or_else(|| self.overloaded())?;
         let (reply, answer) = oneshot::channel();
         let (source, reply) = (Arc::clone(source), Reply::Once(reply));
@@ -213,6 +231,10 @@ impl Admission {
     pub async fn feed(&self, source: &Arc<Source>, stream: u64, bytes: Vec<u8>, reply: Reply) {
         if let Err(error) = check_size(&bytes) {
             reply.send(Answer::Refused(error));
+            return;
+        }
+        if let Some(answer) = self.repeated(&bytes) {
+            reply.send(answer);
             return;
         }
         let seat = source.seat().await;

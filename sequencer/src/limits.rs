@@ -36,6 +36,12 @@ pub const FRESH_MAX: usize = 8;
 pub const FRESH_CHUNK: usize = 16;
 /// Signatures checked together of connections that sent a wrong one not long ago.
 pub const SUSPECT_CHUNK_MAX: usize = 8;
+/// After a chunk of such connections their next one waits so many times as long as it took, and
+/// there is one at a time: they get a quarter of one thread.
+pub const SUSPECT_REST: u32 = 3;
+/// Acknowledged transactions whose bytes are remembered, to answer them again without a check; twice
+/// as many for a while (about 20 bytes each).
+pub const REPEATS_REMEMBERED: usize = 7 << 15;
 /// Public keys that each checking thread remembers unpacked (about 100 bytes each).
 pub const KEYS_REMEMBERED: usize = 1 << 16;
 /// Commands queued for the writer, chunks of checked transactions among them.

@@ -11,7 +11,7 @@ mod pool;
 pub use parked::Parked;
 pub use pool::Pool;
 
-use crate::admission::{Reply, Seat};
+use crate::admission::{Digest, Reply, Seat};
 use crate::execution::{OpenError, QueueEntry};
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::eddsa::SignatureError;
@@ -46,6 +46,8 @@ pub struct Opened {
 pub struct Pending {
     /// Its id.
     pub id: TransactionId,
+    /// Of the bytes it came in.
+    pub digest: Digest,
     /// The transaction.
     pub signed: Box<SignedTransaction>,
     /// Result of the check.
@@ -106,7 +108,7 @@ pub enum Command {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::Pending;
-    use crate::admission::{Answer, Hall, Reply};
+    use crate::admission::{Answer, Digest, Hall, Reply};
     use ark_bn254::Fr;
     use kerros_protocol::account::{AccountIndex, AccountKey, Address};
     use kerros_protocol::amount::Fee;
@@ -131,7 +133,8 @@ pub(crate) mod tests {
         let (reply, answer) = oneshot::channel();
         let seat = Hall::default().source().try_seat().expect("nobody has one");
         let (id, reply) = (signed.transaction.id(), Reply::Once(reply));
-        (Pending { id, signed, verified: Ok(()), stream, reply, seat }, answer)
+        let digest = Digest::of(&signed.encode());
+        (Pending { id, digest, signed, verified: Ok(()), stream, reply, seat }, answer)
     }
     /// The same, if nobody listens.
     pub fn pending(stream: u64, nonce: u32, fee: u64) -> Pending {

@@ -14,7 +14,7 @@ mod tasks;
 
 pub use failure::{SequencerError, StartError, TaskError};
 
-use crate::admission::{Admission, Pace};
+use crate::admission::{Admission, Pace, Repeats};
 use crate::api::{
     BoundedIncoming, Deployment, LongCalls, ProverApi, SequencerApi, Services, bind, serve,
 };
@@ -170,8 +170,9 @@ impl Sequencer {
         let shared = Shared::new(execution);
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let pace = pace(Arc::clone(&lifecycle), config.unsettled_slow);
-        let threads = config.admission_threads;
-        let (admission, checkers) = Admission::new(domain, threads, commands.clone(), &pace);
+        let (threads, repeats) = (config.admission_threads, Arc::<Repeats>::default());
+        let (admission, checkers) =
+            Admission::new(domain, threads, Arc::clone(&repeats), commands.clone(), &pace);
         let proving = Arc::new(Proving::new(
             Jobs::new(config.lease_ms, config.quarantine_after),
             Arc::clone(&lifecycle),
@@ -323,6 +324,7 @@ impl Sequencer {
             srs,
             verifier,
             signer,
+            repeats,
             written,
             disk,
             batch_age_ms_max: config.batch_age_ms_max,

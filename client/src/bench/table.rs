@@ -92,7 +92,8 @@ pub fn json(report: &Report) -> Value {
         "calm": phase_json(&report.calm),
         "flooded": phase_json(&report.flooded),
         "flood": {
-            "answered_per_second": round(report.flood_per_second),
+            "sent_per_second": round(report.flood_per_second[0]),
+            "answered_per_second": round(report.flood_per_second[1]),
             "goodput_ratio": round(under_flood(report).0),
             "latency_p99_ratio": round(under_flood(report).1),
         },
@@ -147,8 +148,8 @@ fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {
     let (goodput, p99) = under_flood(report);
     writeln!(
         out,
-        "Beside a flood with {:.0} answers a second: goodput {goodput:.2}, p99 {p99:.2} of calm",
-        report.flood_per_second
+        "Beside a flood of {:.0} a second, {:.0} of them answered: goodput {goodput:.2}, p99 {p99:.2} of calm",
+        report.flood_per_second[0], report.flood_per_second[1]
     )?;
     writeln!(out, "\nProcessor time, microseconds a transfer")?;
     for (name, phase) in phases(report) {

@@ -3,14 +3,16 @@
 //! A connection's transactions keep their order. One that had nothing waiting comes first, with its
 //! first few transactions and in a small chunk, so that a flood delays the others by one chunk only
 //! (the idea of FQ-CoDel, RFC 8290). Connections that sent a wrong signature are put
-//! into chunks of their own: a wrong signature makes its whole chunk dearer. What waits is bounded by
-//! the seats that requests hold.
+//! into chunks of their own: a wrong signature makes its whole chunk dearer. Of these there is one at a
+//! time and a rest after each, so that they use up a share of one thread and no more. What waits is
+//! bounded by the seats that requests hold.
 
 use super::reply::Reply;
 use super::seats::{Seat, Source};
 use crate::limits::{FRESH_CHUNK, FRESH_MAX, SUSPECT_CHUNK_MAX};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Bytes that arrived.
 pub struct Raw {
@@ -35,7 +37,20 @@ struct Inner {
     /// that: else a few that empty their queue quickly would always come first.
     turns: VecDeque<u64>,
     chunks: u64,
+    suspects: Suspects,
     closed: bool,
+}
+
+/// When connections that sent wrong signatures have their next chunk.
+#[derive(Default)]
+enum Suspects {
+    /// Now.
+    #[default]
+    Ready,
+    /// After the one that is being checked.
+    Checked,
+    /// Then.
+    Resting(Instant),
 }
 
 /// The queues.
@@ -51,7 +66,12 @@ pub struct Chunk {
     pub number: u64,
     /// In order.
     pub items: Vec<Raw>,
+    /// Of connections that sent wrong signatures: [`Intake::rest`] when it is checked.
+    pub suspect: bool,
 }
+
+/// How often a checker looks whether those that rest may go on.
+const REST_LOOK: Duration = Duration::from_millis(1);
 
 impl Inner {
     fn is_suspect(&self, id: u64) -> bool {
@@ -73,10 +93,17 @@ impl Inner {
     fn is_waiting(&self, id: u64) -> bool {
         self.lanes.get(&id).is_some_and(|lane| !lane.is_empty())
     }
-    fn take(&mut self, max: usize) -> Vec<Raw> {
+    /// Nothing if nothing may be taken now.
+    fn take(&mut self, max: usize) -> (Vec<Raw>, bool) {
         let (mut items, mut max) = (Vec::new(), max);
-        let mut waiting = self.fresh.iter().chain(&self.turns).filter(|id| self.is_waiting(**id));
-        let suspect = waiting.next().is_some_and(|id| self.is_suspect(*id));
+        let rest = match self.suspects {
+            Suspects::Ready => false,
+            Suspects::Checked => true,
+            Suspects::Resting(until) => Instant::now() < until,
+        };
+        let lanes = self.fresh.iter().chain(&self.turns).filter(|id| self.is_waiting(**id));
+        let mut kinds = lanes.map(|id| self.is_suspect(*id)).filter(|suspect| !(*suspect && rest));
+        let Some(suspect) = kinds.next() else { return (items, false) };
         if suspect {
             max = max.min(SUSPECT_CHUNK_MAX);
         }
@@ -106,7 +133,10 @@ impl Inner {
         }
         passed.append(&mut self.turns);
         self.turns = passed;
-        items
+        if suspect && !items.is_empty() {
+            self.suspects = Suspects::Checked;
+        }
+        (items, suspect)
     }
 }
 
@@ -133,19 +163,21 @@ impl Intake {
     /// Takes at most `max`, one of each connection in turn; waits for the first. None at the end.
     pub fn take(&self, max: usize) -> Option<Chunk> {
         let mut inner = self.lock();
-        let items = loop {
-            let items = inner.take(max);
-            if !items.is_empty() {
-                break items;
+        let (items, suspect) = loop {
+            let taken = inner.take(max);
+            if !taken.0.is_empty() {
+                break taken;
             }
             if inner.closed {
                 return None;
             }
-            // A connection may have become trusted or suspect meanwhile: then there is something.
-            if inner.lanes.values().any(|lane| !lane.is_empty()) {
-                continue;
-            }
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            // Those that rest, or a connection that has just become trusted or suspect.
+            inner = if inner.lanes.values().any(|lane| !lane.is_empty()) {
+                let waited = self.changed.wait_timeout(inner, REST_LOOK);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner)
+            };
         };
         let number = inner.chunks;
         inner.chunks += 1;
@@ -154,7 +186,13 @@ impl Intake {
         if more {
             self.changed.notify_one();
         }
-        Some(Chunk { number, items })
+        Some(Chunk { number, items, suspect })
+    }
+    /// A chunk of connections that sent wrong signatures was checked: their next one comes after
+    /// `pause`.
+    pub fn rest(&self, pause: Duration) {
+        let until = Suspects::Resting(Instant::now() + pause);
+        self.lock().suspects = if pause.is_zero() { Suspects::Ready } else { until };
     }
     /// The same without waiting.
     #[cfg(test)]
@@ -237,6 +275,32 @@ mod tests {
         intake.push(raw(&liar, 7));
         intake.push(raw(&honest, 107));
         assert_eq!(bytes(&intake.take(8).expect("open")), [7, 107]);
+    }
+
+    #[test]
+    fn wrong_signatures_are_checked_one_chunk_at_a_time_with_a_rest() {
+        let (hall, intake) = (Hall::default(), Intake::default());
+        let [liar, honest] = [hall.source(), hall.source()];
+        liar.note(false);
+        (0..200).for_each(|n| intake.push(raw(&liar, n)));
+        let first = intake.take(64).expect("open");
+        assert!(first.suspect && first.items.len() <= SUSPECT_CHUNK_MAX);
+        // While that one is checked, whoever else takes finds honest connections only.
+        for n in 0..3 {
+            intake.push(raw(&honest, 250 + n));
+            let chunk = intake.take(64).expect("open");
+            assert_eq!((bytes(&chunk), chunk.suspect), (vec![250 + n], false));
+        }
+        let pause = Duration::from_millis(20);
+        let started = Instant::now();
+        intake.rest(pause);
+        intake.push(raw(&honest, 253));
+        assert_eq!(bytes(&intake.take(64).expect("open")), [253]);
+        // Nobody else is there: it waits for the end of the rest.
+        assert!(intake.take(64).expect("open").suspect);
+        assert!(started.elapsed() >= pause);
+        intake.rest(Duration::ZERO);
+        assert!(intake.take(64).expect("open").suspect);
     }
 
     #[test]

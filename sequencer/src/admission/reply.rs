@@ -1,7 +1,6 @@
 //! Who waits for an acknowledgement, and what they get.
 
 use super::SubmitError;
-use crate::execution::TransactionError;
 use crate::journal::{Journal, Receipts};
 use kerros_protocol::receipt::Receipt;
 use kerros_protocol::transaction::TransactionId;
@@ -24,7 +23,7 @@ pub enum Answer {
         /// The transaction.
         id: TransactionId,
         /// Why another one would be refused.
-        error: TransactionError,
+        error: SubmitError,
     },
     /// Refused.
     Refused(SubmitError),
@@ -39,7 +38,7 @@ impl Answer {
             }
             Self::Stale { id, error } => match journal.receipt(&id) {
                 Ok(Some(receipt)) => Ok(receipt),
-                Ok(None) => Err(error.into()),
+                Ok(None) => Err(error),
                 Err(error) => {
                     tracing::error!(%error, "a receipt cannot be read");
                     Err(SubmitError::Internal)

@@ -1,7 +1,7 @@
 //! What was executed and is not on disk yet, and the answers that wait for it.
 
 use super::Parts;
-use crate::admission::{Answer, Reply, Seat};
+use crate::admission::{Answer, Digest, Reply, Seat};
 use crate::execution::{Execution, TransactionError};
 use crate::journal::watermark::{Mark, Watermark};
 use crate::journal::{Group, GroupSeal, JournalError, Operation, Receipts};
@@ -49,6 +49,7 @@ pub struct GroupWriter {
     /// Executed and not on disk.
     pub operations: Vec<Operation>,
     ids: Vec<TransactionId>,
+    digests: Vec<Digest>,
     first_order: u16,
     replies: Vec<(Reply, Seat, Outcome)>,
     then: Vec<Then>,
@@ -62,6 +63,7 @@ impl GroupWriter {
         Self {
             operations: Vec::new(),
             ids: Vec::new(),
+            digests: Vec::new(),
             first_order: 0,
             replies: Vec::new(),
             then: Vec::new(),
@@ -80,6 +82,7 @@ impl GroupWriter {
         }
         let index = u32::try_from(self.ids.len()).expect("groups are bounded");
         self.ids.push(pending.id);
+        self.digests.push(pending.digest);
         self.replies.push((pending.reply, pending.seat, Outcome::New(index)));
     }
     /// A transaction was refused. Refusals rest on what is executed: they wait for the disk too.
@@ -90,7 +93,7 @@ impl GroupWriter {
     /// The same for one that may have been acknowledged before, in this group or an earlier one:
     /// when it is answered, that one is on disk.
     pub fn refuse_stale(&mut self, pending: Pending, error: TransactionError) {
-        let outcome = Outcome::Other(Answer::Stale { id: pending.id, error });
+        let outcome = Outcome::Other(Answer::Stale { id: pending.id, error: error.into() });
         self.replies.push((pending.reply, pending.seat, outcome));
     }
 
@@ -144,6 +147,7 @@ impl GroupWriter {
             parts.written.send_modify(|groups| *groups += 1);
         }
         self.ids.clear();
+        parts.repeats.remember(self.digests.drain(..));
         self.answer(receipts.as_ref());
         Ok(())
     }

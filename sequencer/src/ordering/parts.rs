@@ -1,6 +1,7 @@
 //! What the writer is made of, and what it shares with those who only read.
 
 use super::{ReceiptSigner, Written};
+use crate::admission::Repeats;
 use crate::disk::Disk;
 use crate::execution::Execution;
 use crate::health::Pulse;
@@ -64,6 +65,8 @@ pub struct Parts {
     pub verifier: Arc<dyn BatchVerifier>,
     /// Signs receipts.
     pub signer: ReceiptSigner,
+    /// Told what was acknowledged.
+    pub repeats: Arc<Repeats>,
     /// Told after every group.
     pub written: Arc<Written>,
     /// Room for what may wait.

@@ -1,7 +1,7 @@
 //! What the writer tells when a wrong rule or a batch that cannot be sealed is noticed.
 
 use super::*;
-use crate::admission::{Hall, Reply};
+use crate::admission::{Digest, Hall, Reply};
 use crate::disk::Disk;
 use crate::execution::tests::{execution, transfer};
 use crate::journal::Journal;
@@ -68,6 +68,7 @@ fn planted(rule: fn(&mut Ledger, &Transaction)) -> Bench {
         srs: Srs::open(&path).expect("own file"),
         verifier: Arc::new(Nobody),
         signer: ReceiptSigner { key: PrivateKeySigner::random(), domain, promise_ms: 1 },
+        repeats: Arc::default(),
         written: Arc::default(),
         disk: Disk::new(dir.path().to_owned(), 0),
         batch_age_ms_max: 3_600_000,
@@ -88,7 +89,8 @@ impl Bench {
         let seat = Hall::default().source().try_seat().expect("nobody has one");
         let (id, reply) = (signed.transaction.id(), Reply::Once(reply));
         let signed = Box::new(signed);
-        let pending = Pending { id, signed, verified: Ok(()), stream: 0, reply, seat };
+        let digest = Digest::of(&signed.encode());
+        let pending = Pending { id, digest, signed, verified: Ok(()), stream: 0, reply, seat };
         let command = Command::Transactions { chunk: self.chunk, transactions: vec![pending] };
         self.chunk += 1;
         self.commands.blocking_send(command).expect("the writer lives");

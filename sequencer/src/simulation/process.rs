@@ -35,6 +35,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering as Atomic};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Leases are short, so that they often end.
@@ -196,6 +197,7 @@ impl Process {
             srs: setup.srs.clone(),
             verifier,
             signer: ReceiptSigner { key: receipt_key(), domain: setup.domain, promise_ms: 1_000 },
+            repeats: Arc::default(),
             written: Arc::new(watch::Sender::new(0)),
             disk: crate::disk::Disk::new("/".into(), 0),
             batch_age_ms_max: config.batch_age_ms_max,
@@ -268,7 +270,11 @@ impl Process {
         // Small chunks: a stream's transactions are often in several.
         let most = self.dice.gen_range(1..5);
         if let Some(chunk) = self.intake.take_now(most) {
+            let suspect = chunk.suspect;
             let command = check(chunk, setup.domain, &mut self.keys, &mut self.dice);
+            if suspect {
+                self.intake.rest(Duration::ZERO);
+            }
             self.checked.push_back(command);
         }
     }
