@@ -6,8 +6,9 @@
 use crate::sequencer::SequencerError;
 use alloy::primitives::{Address as ChainAddress, B256, Signature};
 use ark_bn254::Fr;
+use kerros_protocol::batch::OpenRecord;
 use kerros_protocol::proto;
-use kerros_protocol::receipt::{Promise, Receipt, ReceiptError};
+use kerros_protocol::receipt::{Opening, Promise, Promised, Receipt, ReceiptError};
 use kerros_protocol::transaction::TransactionId;
 use thiserror::Error;
 
@@ -73,7 +74,7 @@ pub struct ReceiptCheck {
 
 impl ReceiptCheck {
     /// Checks the path and the signature.
-    pub fn check(&self, receipt: &Receipt) -> Result<(), ReceiptFault> {
+    pub fn check<P: Promised>(&self, receipt: &Receipt<P>) -> Result<(), ReceiptFault> {
         let digest = B256::from(receipt.digest(self.domain)?);
         // The only forms `ecrecover` takes.
         if !matches!(receipt.signature[64], 27 | 28) {
@@ -107,6 +108,30 @@ impl ReceiptCheck {
         let twice = same || one.previous == other.previous || one.id == other.id;
         Ok(one != other && (twice || broken || first.previous == second.hash(self.domain)))
     }
+    /// Whether two receipts of openings convict their signer: both are good, and they promise one index
+    /// to two accounts, two indices to one account, or follow the same receipt; or one follows the other
+    /// in an earlier batch.
+    pub fn contradict_openings(
+        &self,
+        one: &Receipt<Opening>,
+        other: &Receipt<Opening>,
+    ) -> Result<bool, ReceiptFault> {
+        self.check(one)?;
+        self.check(other)?;
+        let (one, other) = (&one.promise, &other.promise);
+        let whose = |opening: &Opening| {
+            let OpenRecord { asset, owner, key, .. } = opening.record;
+            (asset, owner, key)
+        };
+        let follows =
+            |later: &Opening, earlier: &Opening| later.previous == earlier.hash(self.domain);
+        let twice = one.record.index == other.record.index
+            || whose(one) == whose(other)
+            || one.previous == other.previous;
+        let back = (follows(one, other) && one.batch < other.batch)
+            || (follows(other, one) && other.batch < one.batch);
+        Ok(one != other && (twice || back))
+    }
 }
 
 fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], SequencerError> {
@@ -131,11 +156,34 @@ pub fn decode(message: &proto::Receipt) -> Result<Receipt, SequencerError> {
     })
 }
 
+/// The receipt of an opening as the API carries it, for the account that was asked for.
+pub fn decode_opening(
+    message: &proto::OpeningReceipt,
+    record: OpenRecord,
+) -> Result<Receipt<Opening>, SequencerError> {
+    if message.index != record.index.get() {
+        return Err(SequencerError::Nonsense("the receipt is another account's"));
+    }
+    Ok(Receipt {
+        promise: Opening {
+            record,
+            batch: message.batch_number,
+            previous: array(&message.previous)?,
+            deadline_ms: message.deadline_ms,
+        },
+        index: message.group_index,
+        count: message.group_count,
+        path: message.path.iter().map(|hash| array(hash)).collect::<Result<_, _>>()?,
+        signature: array(&message.signature)?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy::signers::SignerSync;
     use alloy::signers::local::PrivateKeySigner;
+    use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
 
     fn signed(key: &PrivateKeySigner, change: impl FnOnce(&mut Promise)) -> Receipt {
         let id = TransactionId([1; 32]);
@@ -221,6 +269,44 @@ mod tests {
         assert_eq!(check.contradict(&first, &good), Ok(false));
         let later = signed(&key, |p| (p.batch, p.order, p.id.0[0], p.previous) = (3, 0, 9, link));
         assert_eq!(check.contradict(&first, &later), Ok(false));
+    }
+
+    #[test]
+    fn two_openings_of_one_index_of_one_account_or_after_one_receipt_convict() {
+        let key = PrivateKeySigner::random();
+        let check = ReceiptCheck { domain: Fr::from(7u64), signer: key.address() };
+        let sign = |index, name: u64, batch, previous| {
+            let index = AccountIndex::new(index).expect("in range");
+            let (asset, owner) = (AssetId::new(1).expect("in range"), Address([1; 20]));
+            let account = AccountKey::new(Fr::from(name)).expect("not 0");
+            let record = OpenRecord { index, asset, owner, key: account };
+            let promise = Opening { record, batch, previous, deadline_ms: 5 };
+            let (path, signature) = (Vec::new(), [0; 65]);
+            let mut receipt = Receipt { promise, index: 0, count: 1, path, signature };
+            let digest = receipt.digest(check.domain).expect("alone in its group");
+            receipt.signature = key.sign_hash_sync(&digest.into()).expect("signs").as_bytes();
+            receipt
+        };
+        let first = sign(1, 1, 3, [0; 32]);
+        let link = first.promise.hash(check.domain);
+        assert_eq!(check.check(&first), Ok(()));
+        let bad = [
+            sign(1, 2, 3, link),
+            sign(2, 1, 3, link),
+            sign(2, 2, 3, [0; 32]),
+            sign(2, 2, 2, link),
+            sign(1, 1, 4, [9; 32]),
+        ];
+        for other in &bad {
+            assert_eq!(check.contradict_openings(&first, other), Ok(true), "{other:?}");
+            assert_eq!(check.contradict_openings(other, &first), Ok(true), "{other:?}");
+        }
+        for good in [&first, &sign(2, 2, 3, link), &sign(2, 2, 9, link), &sign(3, 3, 1, [4; 32])] {
+            assert_eq!(check.contradict_openings(&first, good), Ok(false), "{good:?}");
+        }
+        let mut forged = bad[0].clone();
+        forged.promise.deadline_ms += 1;
+        assert!(check.contradict_openings(&first, &forged).is_err());
     }
 
     #[test]

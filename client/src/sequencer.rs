@@ -6,10 +6,11 @@
 use crate::receipt::{self, ReceiptCheck, ReceiptFault};
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
+use kerros_protocol::batch::OpenRecord;
 use kerros_protocol::encoding::{DecodeError, fr_from_be};
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{self, BatchState, REASON_METADATA, RejectionDetail};
-use kerros_protocol::receipt::Receipt;
+use kerros_protocol::receipt::{Opening, Receipt};
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
@@ -64,6 +65,18 @@ pub enum SequencerError {
     /// A field that must be there is missing, or contradicts another.
     #[error("sequencer's answer: {0}")]
     Nonsense(&'static str),
+}
+
+/// An account that is open.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Its index.
+    pub index: AccountIndex,
+    /// Whether this call opened it.
+    pub opened: bool,
+    /// The sequencer's promise that a batch opens it; none if an earlier batch did and the sequencer
+    /// does not have the promise.
+    pub receipt: Option<Receipt<Opening>>,
 }
 
 impl SequencerError {
@@ -239,20 +252,36 @@ impl SequencerClient {
         Ok(Info { chain_id: message.chain_id, contract, domain, verification_key, message })
     }
 
-    /// Opens an account, or gives the index of the one that has this triple.
+    /// Opens an account, or gives the index of the one that has this triple. The receipt's signature and
+    /// deadline are checked; an account opened by this call has one.
     pub async fn open(
         &self,
         asset: AssetId,
         owner: Address,
         key: AccountKey,
-    ) -> Result<(AccountIndex, bool), SequencerError> {
+    ) -> Result<Opened, SequencerError> {
         let request = proto::OpenAccountRequest {
             asset: asset.get().into(),
             owner: owner.0.to_vec(),
             key: key.to_be().to_vec(),
         };
         let answer = self.inner.clone().open_account(timed(request)).await?.into_inner();
-        Ok((AccountIndex::new(answer.index)?, answer.opened))
+        let (index, opened) = (AccountIndex::new(answer.index)?, answer.opened);
+        let Some(message) = answer.receipt else {
+            // Of an open batch nothing is on the main chain that could stand in for a promise.
+            return match opened || answer.batch_number > 0 {
+                true => Err(SequencerError::Nonsense("no receipt")),
+                false => Ok(Opened { index, opened, receipt: None }),
+            };
+        };
+        let receipt = receipt::decode_opening(&message, OpenRecord { index, asset, owner, key })?;
+        self.receipts().await?.check(&receipt)?;
+        let Opening { batch, deadline_ms, .. } = receipt.promise;
+        if answer.batch_number > 0 && answer.batch_number != batch {
+            return Err(SequencerError::Nonsense("the receipt is for another batch"));
+        }
+        self.check_deadline(deadline_ms, batch).await?;
+        Ok(Opened { index, opened, receipt: Some(receipt) })
     }
 
     /// Submits a transaction. The receipt, whose signature and deadline are checked, means: executed,
@@ -261,17 +290,22 @@ impl SequencerClient {
         let request = proto::SubmitTransactionRequest { transaction: signed.encode() };
         let answer = self.inner.clone().submit_transaction(timed(request)).await?.into_inner();
         let receipt = self.checked(answer.receipt, signed.transaction.id()).await?;
+        self.check_deadline(receipt.promise.deadline_ms, receipt.promise.batch).await?;
+        Ok(receipt)
+    }
+    async fn check_deadline(&self, deadline_ms: u64, batch: u64) -> Result<(), SequencerError> {
         let promise_ms = self.terms().await?.promise_ms;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        match receipt::check_deadline(receipt.promise.deadline_ms, now, promise_ms) {
-            // Submitted again after a long time: no promise any more, but one that was kept.
+        match receipt::check_deadline(deadline_ms, now, promise_ms) {
+            // Asked for again after a long time: no promise any more, but one that was kept.
             Err(ReceiptFault::DeadlinePast { .. })
-                if self.batch(receipt.promise.batch, false).await?.state()
-                    >= BatchState::Posted => {}
-            checked => checked?,
+                if self.batch(batch, false).await?.state() >= BatchState::Posted =>
+            {
+                Ok(())
+            }
+            checked => Ok(checked?),
         }
-        Ok(receipt)
     }
 
     /// An account by its index.

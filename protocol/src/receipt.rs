@@ -4,20 +4,31 @@
 //! deadline. Receipts form one chain in the order of their places: each names the one before it, so
 //! that two receipts for one place, or a gap, convict their signer. Signing is per group of receipts
 //! that share one synced write: the signature is over the root of a Merkle tree of the group.
+//!
+//! An account's opening, which no transaction does, has a receipt of its own kind: it promises an index.
+//! These form a second chain, and groups of their own.
 
+use crate::batch::OpenRecord;
 use crate::encoding::{fr_to_be, keccak256};
 use crate::transaction::TransactionId;
 use ark_bn254::Fr;
 use thiserror::Error;
 
 const LEAF: &[u8] = b"kerros.receipt.v1";
+const OPENING: &[u8] = b"kerros.opening.v1";
 const NODE: &[u8] = b"kerros.receipt.node.v1";
 const GROUP: &[u8] = b"kerros.receipts.v1";
 
 /// Most receipts of one group.
 pub const GROUP_RECEIPTS_MAX: u32 = 4096;
 
-/// What is promised.
+/// What receipts promise.
+pub trait Promised {
+    /// The leaf of the group's tree, and what the next promise of the same kind names.
+    fn hash(&self, domain: Fr) -> [u8; 32];
+}
+
+/// What is promised of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promise {
     /// The transaction.
@@ -26,22 +37,52 @@ pub struct Promise {
     pub batch: u64,
     /// Its place t among the batch's transfers and signed exits.
     pub order: u16,
-    /// [`Promise::hash`] of the receipt before it; zero for the deployment's first.
+    /// [`Promised::hash`] of the receipt before it; zero for the deployment's first.
     pub previous: [u8; 32],
     /// When its batch is on the main chain at the latest, Unix milliseconds.
     pub deadline_ms: u64,
 }
 
-impl Promise {
+impl Promised for Promise {
     /// `keccak("kerros.receipt.v1" ‖ domain 32 ‖ id 32 ‖ batch 8 ‖ order 2 ‖ previous 32 ‖
     /// deadline 8)`.
-    pub fn hash(&self, domain: Fr) -> [u8; 32] {
+    fn hash(&self, domain: Fr) -> [u8; 32] {
         keccak256(&[
             LEAF,
             &fr_to_be(&domain),
             &self.id.0,
             &self.batch.to_be_bytes(),
             &self.order.to_be_bytes(),
+            &self.previous,
+            &self.deadline_ms.to_be_bytes(),
+        ])
+    }
+}
+
+/// What is promised of an account that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// The account's index and whose it is.
+    pub record: OpenRecord,
+    /// The batch whose data has this record.
+    pub batch: u64,
+    /// [`Promised::hash`] of the opening before it; zero for the sequencer's first.
+    pub previous: [u8; 32],
+    /// When its batch is on the main chain at the latest, Unix milliseconds.
+    pub deadline_ms: u64,
+}
+
+impl Promised for Opening {
+    /// `keccak("kerros.opening.v1" ‖ domain 32 ‖ index 4 ‖ asset 2 ‖ owner 20 ‖ key 32 ‖ batch 8 ‖
+    /// previous 32 ‖ deadline 8)`.
+    fn hash(&self, domain: Fr) -> [u8; 32] {
+        let mut record = Vec::with_capacity(58);
+        self.record.write(&mut record);
+        keccak256(&[
+            OPENING,
+            &fr_to_be(&domain),
+            &record,
+            &self.batch.to_be_bytes(),
             &self.previous,
             &self.deadline_ms.to_be_bytes(),
         ])
@@ -130,9 +171,9 @@ pub enum ReceiptError {
 
 /// A signed acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct Receipt<P = Promise> {
     /// What is promised.
-    pub promise: Promise,
+    pub promise: P,
     /// Its place in its group, from 0.
     pub index: u32,
     /// Receipts of the group.
@@ -144,10 +185,10 @@ pub struct Receipt {
     pub signature: [u8; 65],
 }
 
-impl Receipt {
+impl<P: Promised> Receipt<P> {
     /// The digest that `signature` has to be over, recomputed from the promise and the path.
     pub fn digest(&self, domain: Fr) -> Result<[u8; 32], ReceiptError> {
-        let Self { index, count, .. } = *self;
+        let (index, count) = (self.index, self.count);
         if index >= count || count > GROUP_RECEIPTS_MAX {
             return Err(ReceiptError::OutOfRange { index, count });
         }
@@ -175,6 +216,7 @@ impl Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::{AccountIndex, AccountKey, Address, AssetId};
 
     fn group(count: u32) -> (Vec<Receipt>, [u8; 32]) {
         let domain = Fr::from(7u64);
@@ -233,6 +275,43 @@ mod tests {
             }
             assert_ne!(good.digest(Fr::from(8u64)), Ok(digest));
         }
+    }
+
+    #[test]
+    fn an_opening_binds_all_it_promises_and_is_no_transactions_receipt() {
+        let domain = Fr::from(7u64);
+        let record = OpenRecord {
+            index: AccountIndex::new(5).expect("in range"),
+            asset: AssetId::new(1).expect("in range"),
+            owner: Address([2; 20]),
+            key: AccountKey::new(Fr::from(9u64)).expect("not 0"),
+        };
+        let good = Opening { record, batch: 3, previous: [0; 32], deadline_ms: 99 };
+        type Change = fn(&mut Opening);
+        let changes: [Change; 7] = [
+            |o| o.record.index = AccountIndex::new(6).expect("in range"),
+            |o| o.record.asset = AssetId::new(2).expect("in range"),
+            |o| o.record.owner.0[19] ^= 1,
+            |o| o.record.key = AccountKey::new(Fr::from(8u64)).expect("not 0"),
+            |o| o.batch += 1,
+            |o| o.previous[0] ^= 1,
+            |o| o.deadline_ms += 1,
+        ];
+        for change in changes {
+            let mut bad = good;
+            change(&mut bad);
+            assert_ne!(bad.hash(domain), good.hash(domain), "{bad:?}");
+        }
+        assert_ne!(good.hash(Fr::from(8u64)), good.hash(domain));
+        let mut bytes = fr_to_be(&domain).to_vec();
+        good.record.write(&mut bytes);
+        bytes.extend_from_slice(&3u64.to_be_bytes());
+        bytes.extend_from_slice(&[0; 32]);
+        bytes.extend_from_slice(&99u64.to_be_bytes());
+        assert_eq!(good.hash(domain), keccak256(&[b"kerros.opening.v1", &bytes]));
+        let receipt =
+            Receipt { promise: good, index: 0, count: 1, path: vec![], signature: [0; 65] };
+        assert_eq!(receipt.digest(domain), Ok(signed_digest(domain, 1, &good.hash(domain))));
     }
 
     #[test]

@@ -17,15 +17,16 @@ pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
 
 pub use record::{
     BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, PostRecord, ProofRecord,
-    SettlementRecord, TransactionPlace,
+    ReceiptPlace, SettlementRecord,
 };
 
 use crate::planted::{Bug, planted};
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex};
+use kerros_protocol::batch::OpenRecord;
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::ledger::Ledger;
-use kerros_protocol::receipt::Receipt;
+use kerros_protocol::receipt::{Opening, Receipt};
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use prost::Message;
 use std::path::Path;
@@ -88,6 +89,14 @@ pub struct Journal {
     store: Box<dyn Store>,
     /// Set for good by the first write that fails.
     failed: AtomicBool,
+}
+
+/// Receipts of the accounts that a group opens.
+pub struct OpeningsWrite {
+    /// [`Receipts::store`].
+    pub stored: Vec<u8>,
+    /// Hash of the last one.
+    pub last: [u8; 32],
 }
 
 /// What a seal writes in one step.
@@ -212,11 +221,18 @@ impl Journal {
             _ => self.put(keys::META, keys::FEES, fees),
         }
     }
-    /// Hash of the last receipt; zeros before the first.
+    /// Hash of the last receipt of a transaction; zeros before the first.
     pub fn last_receipt(&self) -> Result<[u8; 32], JournalError> {
+        self.hash(keys::RECEIPT, "last receipt")
+    }
+    /// Hash of the last receipt of an opening; zeros before the first.
+    pub fn last_opening(&self) -> Result<[u8; 32], JournalError> {
+        self.hash(keys::OPENING, "last opening")
+    }
+    fn hash(&self, key: &[u8], what: &'static str) -> Result<[u8; 32], JournalError> {
         let family = keys::META;
-        let Some(bytes) = self.get(family, keys::RECEIPT)? else { return Ok([0; 32]) };
-        let (need, have, what) = (32, bytes.len(), "last receipt");
+        let Some(bytes) = self.get(family, key)? else { return Ok([0; 32]) };
+        let (need, have) = (32, bytes.len());
         let short = DecodeError::Short { what, need, have };
         bytes.try_into().map_err(|_| JournalError::Decode { family, source: short })
     }
@@ -319,6 +335,7 @@ impl Journal {
         ids: &[TransactionId],
         receipts: Option<&Receipts>,
         last_receipt: Option<[u8; 32]>,
+        openings: Option<&OpeningsWrite>,
     ) -> Result<(), JournalError> {
         let mut write = Write::default();
         let (batch, sequence) = (group.batch, group.sequence);
@@ -327,11 +344,19 @@ impl Journal {
         if let Some(receipts) = receipts {
             write.put(keys::RECEIPTS, key, receipts.store(&group.seal));
         }
+        if let Some(OpeningsWrite { stored, last }) = openings {
+            write.put(keys::OPENINGS, key, stored.as_slice());
+            write.put(keys::META, keys::OPENING, *last);
+            for (record, index) in group.opened().zip(0..) {
+                let place = ReceiptPlace { batch, sequence, index };
+                write.put(keys::OPENED, keys::account(record.index), place.encode());
+            }
+        }
         if planted(Bug::SplitGroup) {
             self.write(&std::mem::take(&mut write))?;
         }
         for (id, index) in ids.iter().zip(0..) {
-            let place = TransactionPlace { batch, sequence, index };
+            let place = ReceiptPlace { batch, sequence, index };
             write.put(keys::TRANSACTIONS, keys::transaction(id), place.encode());
         }
         if let Some(hash) = last_receipt {
@@ -374,24 +399,42 @@ impl Journal {
         self.write(&write)
     }
     /// Where an acknowledged transaction stands.
-    pub fn transaction(
+    pub fn transaction(&self, id: &TransactionId) -> Result<Option<ReceiptPlace>, JournalError> {
+        self.place(keys::TRANSACTIONS, &keys::transaction(id))
+    }
+    fn place(
         &self,
-        id: &TransactionId,
-    ) -> Result<Option<TransactionPlace>, JournalError> {
-        let family = keys::TRANSACTIONS;
-        let Some(bytes) = self.get(family, &keys::transaction(id))? else { return Ok(None) };
-        let place = TransactionPlace::decode(&bytes);
+        family: &'static str,
+        key: &[u8],
+    ) -> Result<Option<ReceiptPlace>, JournalError> {
+        let Some(bytes) = self.get(family, key)? else { return Ok(None) };
+        let place = ReceiptPlace::decode(&bytes);
         place.map(Some).map_err(|source| JournalError::Decode { family, source })
+    }
+    fn receipts(
+        &self,
+        family: &'static str,
+        place: &ReceiptPlace,
+    ) -> Result<StoredReceipts, JournalError> {
+        let missing = || JournalError::Missing { family, what: "a group's receipts" };
+        let bytes = self.get(family, &keys::group(place.batch, place.sequence))?;
+        let stored = StoredReceipts::decode(place.batch, &bytes.ok_or_else(missing)?);
+        stored.map_err(|source| JournalError::Decode { family, source })
     }
     /// The receipt of a transaction, if it was acknowledged. Reads no other transaction.
     pub fn receipt(&self, id: &TransactionId) -> Result<Option<Receipt>, JournalError> {
         let Some(place) = self.transaction(id)? else { return Ok(None) };
         let family = keys::RECEIPTS;
-        let missing = || JournalError::Missing { family, what: "a group's receipts" };
-        let bytes = self.get(family, &keys::group(place.batch, place.sequence))?;
-        let stored = StoredReceipts::decode(place.batch, &bytes.ok_or_else(missing)?);
-        let stored = stored.map_err(|source| JournalError::Decode { family, source })?;
-        stored.get(*id, place.index).ok_or_else(missing).map(Some)
+        let receipt = self.receipts(family, &place)?.get(*id, place.index);
+        receipt.ok_or(JournalError::Missing { family, what: "a receipt" }).map(Some)
+    }
+    /// The receipt of an account's opening; none if the log does not have it.
+    pub fn opening(&self, record: OpenRecord) -> Result<Option<Receipt<Opening>>, JournalError> {
+        let place = self.place(keys::OPENED, &keys::account(record.index))?;
+        let Some(place) = place else { return Ok(None) };
+        let family = keys::OPENINGS;
+        let receipt = self.receipts(family, &place)?.opening(record, place.index);
+        receipt.ok_or(JournalError::Missing { family, what: "an opening's receipt" }).map(Some)
     }
     /// An acknowledged transaction.
     pub fn signed(&self, id: &TransactionId) -> Result<Option<SignedTransaction>, JournalError> {

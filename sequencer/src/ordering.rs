@@ -72,7 +72,7 @@ impl Ordering {
             true => [0; 32],
             false => parts.journal.last_receipt()?,
         };
-        let group = GroupWriter::new(last, watermark);
+        let group = GroupWriter::new(last, parts.journal.last_opening()?, watermark);
         Ok(Self {
             parts,
             queue: VecDeque::new(),

@@ -1,7 +1,7 @@
 //! `kerros open|transfer|withdraw`: what a holder asks of the sequencer.
 
 use super::{Failure, Said, SequencerAt, WalletAt, address, asset, index};
-use crate::sequencer::{Info, SequencerClient};
+use crate::sequencer::{Info, Opened, SequencerClient};
 use crate::wallet::Wallet;
 use clap::Args;
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
@@ -39,12 +39,18 @@ impl OpenArgs {
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.wallet.open()?;
         let (client, _) = self.sequencer.connect_for(&self.wallet).await?;
-        let (index, opened) =
-            client.open(self.asset, wallet.address(), wallet.account_key()).await?;
+        let answer = client.open(self.asset, wallet.address(), wallet.account_key()).await?;
+        let Opened { index, opened, receipt } = answer;
         let verb = if opened { "opened" } else { "open already:" };
         Ok(Said {
             text: format!("{verb} account {index} (asset {})", self.asset),
-            json: json!({ "index": index.get(), "asset": self.asset.get(), "opened": opened }),
+            json: json!({
+                "index": index.get(),
+                "asset": self.asset.get(),
+                "opened": opened,
+                "batch": receipt.as_ref().map(|receipt| receipt.promise.batch),
+                "deadline_ms": receipt.map(|receipt| receipt.promise.deadline_ms),
+            }),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::command::batch::state_name;
 use crate::contract::Contract;
 use crate::devnet::{Devnet, Person, TestAsset, person};
 use crate::progress::Bar;
-use crate::sequencer::SequencerClient;
+use crate::sequencer::{Opened, SequencerClient};
 use ark_bn254::Fr;
 use kerros_protocol::account::{AccountIndex, AccountKey, Address};
 use kerros_protocol::amount::Fee;
@@ -136,7 +136,7 @@ impl<'a> Story<'a> {
     }
     async fn open(&mut self, holder: Holder) -> Result<(), DemoError> {
         let (owner, key, asset) = self.triple(holder);
-        let (index, opened) = self.sequencer.open(asset.asset.id, owner, key).await?;
+        let Opened { index, opened, .. } = self.sequencer.open(asset.asset.id, owner, key).await?;
         if !opened {
             return Err(DemoError::Story("a newcomer has an account already"));
         }

@@ -7,7 +7,7 @@ use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, Asset
 use kerros_protocol::batch::Shape;
 use kerros_protocol::encoding::fr_to_be;
 use kerros_protocol::proto;
-use kerros_protocol::receipt::Receipt;
+use kerros_protocol::receipt::{Opening, Receipt};
 
 pub fn bytes<const N: usize>(field: &str, bytes: &[u8]) -> Result<[u8; N], Refusal> {
     let wrong = |_| Refusal::argument(field, format!("{} bytes, needs {N}", bytes.len()));
@@ -52,6 +52,19 @@ pub fn receipt(receipt: Receipt) -> proto::Receipt {
         transaction_id: promise.id.0.to_vec(),
         batch_number: promise.batch,
         order: promise.order.into(),
+        previous: promise.previous.to_vec(),
+        deadline_ms: promise.deadline_ms,
+        group_index: index,
+        group_count: count,
+        path: path.iter().map(|hash| hash.to_vec()).collect(),
+        signature: signature.to_vec(),
+    }
+}
+pub fn opening(receipt: Receipt<Opening>) -> proto::OpeningReceipt {
+    let Receipt { promise, index, count, path, signature } = receipt;
+    proto::OpeningReceipt {
+        index: promise.record.index.get(),
+        batch_number: promise.batch,
         previous: promise.previous.to_vec(),
         deadline_ms: promise.deadline_ms,
         group_index: index,

@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use crate::ordering::{Shared, Written};
 use kerros_protocol::account::Address;
-use kerros_protocol::batch::SealedBatch;
+use kerros_protocol::batch::{OpenRecord, SealedBatch};
 use kerros_protocol::encoding::fr_to_be;
 use kerros_protocol::proto::sequencer_service_server::SequencerService;
 use kerros_protocol::proto::*;
@@ -192,10 +192,13 @@ impl SequencerService for SequencerApi {
         self.check_room().map_err(Refusal::from)?;
         let opened =
             self.admission.open(&source, asset, owner, key).await.map_err(Refusal::from)?;
+        let record = OpenRecord { index: opened.index, asset, owner, key };
+        let receipt = self.journal.opening(record).map_err(Refusal::internal)?;
         Ok(Response::new(OpenAccountResponse {
             index: opened.index.get(),
             batch_number: opened.batch,
             opened: opened.opened,
+            receipt: receipt.map(convert::opening),
         }))
     }
 

@@ -3,20 +3,21 @@
 use super::Operation;
 use super::watermark::Mark;
 use ark_bn254::Fr;
+use kerros_protocol::batch::OpenRecord;
 use kerros_protocol::encoding::{DecodeError, Reader};
-use kerros_protocol::receipt::{Promise, Receipt, Tree, signed_digest};
+use kerros_protocol::receipt::{Opening, Promise, Promised, Receipt, Tree, signed_digest};
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 
-/// What all receipts of a group share.
+/// What all receipts of a group share, those of its transactions or those of its openings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSeal {
-    /// Place t of the group's first transaction.
+    /// Place t of the group's first transaction; 0 for openings.
     pub first_order: u16,
     /// Hash of the receipt before the first one.
     pub previous: [u8; 32],
     /// Promised to all of them, Unix ms.
     pub deadline_ms: u64,
-    /// Over the root of the receipts' tree; zeros if the group has no transaction.
+    /// Over the root of the receipts' tree; zeros if there is none.
     pub signature: [u8; 65],
 }
 
@@ -33,17 +34,42 @@ pub struct Group {
     pub seal: GroupSeal,
 }
 
-/// The receipts of a group.
+/// The receipts of a group, of one kind.
 #[derive(Debug)]
-pub struct Receipts {
-    promises: Vec<Promise>,
+pub struct Receipts<P = Promise> {
+    promises: Vec<P>,
     tree: Tree,
     signature: [u8; 65],
 }
 
-impl Receipts {
+impl<P: Promised + Copy> Receipts<P> {
+    /// A chain that goes on from the seal's previous receipt; none without a promise.
+    fn chain<F: FnOnce([u8; 32]) -> P>(
+        domain: Fr,
+        seal: &GroupSeal,
+        promises: impl Iterator<Item = F>,
+    ) -> Option<Self> {
+        let (mut previous, mut leaves) = (seal.previous, Vec::new());
+        let promises = promises.map(|promise| {
+            let promise = promise(previous);
+            previous = promise.hash(domain);
+            leaves.push(previous);
+            promise
+        });
+        let promises: Vec<_> = promises.collect();
+        if promises.is_empty() {
+            return None;
+        }
+        Some(Self { promises, tree: Tree::new(leaves), signature: seal.signature })
+    }
+    /// Has their digest signed, for the seal too.
+    fn sign(&mut self, domain: Fr, seal: &mut GroupSeal, sign: impl FnOnce([u8; 32]) -> [u8; 65]) {
+        let count = u32::try_from(self.promises.len()).expect("groups are bounded");
+        seal.signature = sign(signed_digest(domain, count, &self.tree.root()));
+        self.signature = seal.signature;
+    }
     /// Receipt number `index`.
-    pub fn get(&self, index: u32) -> Option<Receipt> {
+    pub fn get(&self, index: u32) -> Option<Receipt<P>> {
         let place = index as usize;
         let promise = *self.promises.get(place)?;
         let count = u32::try_from(self.promises.len()).ok()?;
@@ -60,7 +86,7 @@ impl Receipts {
         out
     }
     /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Receipt> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = Receipt<P>> + '_ {
         (0..).map_while(|index| self.get(index))
     }
     /// The last promise's hash.
@@ -69,7 +95,7 @@ impl Receipts {
     }
 }
 
-/// The receipts of a group without its transactions.
+/// The receipts of a group without what was promised.
 pub struct StoredReceipts {
     batch: u64,
     seal: GroupSeal,
@@ -92,6 +118,16 @@ impl StoredReceipts {
     }
     /// The receipt of transaction `id`, which is number `index`.
     pub fn get(&self, id: TransactionId, index: u32) -> Option<Receipt> {
+        let order = self.seal.first_order.checked_add(u16::try_from(index).ok()?)?;
+        let (batch, deadline_ms) = (self.batch, self.seal.deadline_ms);
+        self.make(index, |previous| Promise { id, batch, order, previous, deadline_ms })
+    }
+    /// The receipt of this opening, which is number `index`.
+    pub fn opening(&self, record: OpenRecord, index: u32) -> Option<Receipt<Opening>> {
+        let (batch, deadline_ms) = (self.batch, self.seal.deadline_ms);
+        self.make(index, |previous| Opening { record, batch, previous, deadline_ms })
+    }
+    fn make<P>(&self, index: u32, promise: impl FnOnce([u8; 32]) -> P) -> Option<Receipt<P>> {
         if index >= self.count {
             return None;
         }
@@ -100,11 +136,8 @@ impl StoredReceipts {
             None => self.seal.previous,
             Some(before) => *self.tree.hashes().nth(before)?,
         };
-        let order = self.seal.first_order + u16::try_from(index).ok()?;
-        let (batch, deadline_ms) = (self.batch, self.seal.deadline_ms);
-        let promise = Promise { id, batch, order, previous, deadline_ms };
         let (count, path, signature) = (self.count, self.tree.path(place), self.seal.signature);
-        Some(Receipt { promise, index, count, path, signature })
+        Some(Receipt { promise: promise(previous), index, count, path, signature })
     }
 }
 
@@ -133,26 +166,39 @@ impl Group {
             _ => None,
         })
     }
+    /// The accounts it opens, in order.
+    pub fn opened(&self) -> impl Iterator<Item = &OpenRecord> {
+        self.operations.iter().filter_map(|operation| match operation {
+            Operation::Open(record) => Some(record),
+            _ => None,
+        })
+    }
     /// Its receipts; none if it has no transaction.
     pub fn receipts(&self, domain: Fr) -> Option<Receipts> {
         let (batch, deadline_ms) = (self.batch, self.seal.deadline_ms);
-        let mut previous = self.seal.previous;
-        let mut leaves = Vec::with_capacity(self.operations.len());
         // Not a range of u16: that would step beyond the last place of the greatest batch.
         let numbered = self.transactions().zip(u32::from(self.seal.first_order)..);
         let promises = numbered.map(|(signed, order)| {
             let order = u16::try_from(order).expect("a batch has 2^16 places at most");
             let id = signed.transaction.id();
-            let promise = Promise { id, batch, order, previous, deadline_ms };
-            previous = promise.hash(domain);
-            leaves.push(previous);
-            promise
+            move |previous| Promise { id, batch, order, previous, deadline_ms }
         });
-        let promises: Vec<_> = promises.collect();
-        if promises.is_empty() {
-            return None;
-        }
-        Some(Receipts { promises, tree: Tree::new(leaves), signature: self.seal.signature })
+        Receipts::chain(domain, &self.seal, promises)
+    }
+    /// Receipts of the accounts it opens, whoever had them opened; none if it opens none.
+    pub fn sign_openings(
+        &self,
+        domain: Fr,
+        seal: &mut GroupSeal,
+        sign: impl FnOnce([u8; 32]) -> [u8; 65],
+    ) -> Option<Receipts<Opening>> {
+        let (batch, deadline_ms) = (self.batch, seal.deadline_ms);
+        let promises = self.opened().map(|record| {
+            move |previous| Opening { record: *record, batch, previous, deadline_ms }
+        });
+        let mut receipts = Receipts::chain(domain, seal, promises)?;
+        receipts.sign(domain, seal, sign);
+        Some(receipts)
     }
     /// Where the log stands after it.
     pub fn mark(&self, domain: Fr) -> Mark {
@@ -168,9 +214,7 @@ impl Group {
         sign: impl FnOnce([u8; 32]) -> [u8; 65],
     ) -> Option<Receipts> {
         let mut receipts = self.receipts(domain)?;
-        let count = u32::try_from(receipts.promises.len()).expect("groups are bounded");
-        self.seal.signature = sign(signed_digest(domain, count, &receipts.tree.root()));
-        receipts.signature = self.seal.signature;
+        receipts.sign(domain, &mut self.seal, sign);
         Some(receipts)
     }
 

@@ -5,7 +5,7 @@
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::transaction::TransactionId;
 
-/// `"deployment"`, `"checkpoint"`, `"grow"`, `"halted"`, `"fees"`, `"receipt"`.
+/// `"deployment"`, `"checkpoint"`, `"grow"`, `"halted"`, `"fees"`, `"receipt"`, `"opening"`.
 pub const META: &str = "meta";
 /// batch number 8 ‖ sequence 4 of the first operation → operations written together. Kept for ever:
 /// receipts are read from here.
@@ -18,6 +18,10 @@ pub const SEALED: &str = "sealed";
 pub const RECORDS: &str = "records";
 /// as in [`GROUPS`] → the tree of the group's receipts, so that one is read without the others.
 pub const RECEIPTS: &str = "receipts";
+/// as in [`GROUPS`] → the tree of the receipts for accounts that the group opened.
+pub const OPENINGS: &str = "openings";
+/// index 4 → the place of the account's opening in the log.
+pub const OPENED: &str = "opened";
 /// transaction id 32 → its place in the log.
 pub const TRANSACTIONS: &str = "transactions";
 /// batch number 8 → the last lease.
@@ -26,8 +30,19 @@ pub const LEASES: &str = "leases";
 pub const POSTS: &str = "posts";
 
 /// All column families.
-pub const FAMILIES: [&str; 9] =
-    [META, GROUPS, RECEIPTS, ACCOUNTS, SEALED, RECORDS, TRANSACTIONS, LEASES, POSTS];
+pub const FAMILIES: [&str; 11] = [
+    META,
+    GROUPS,
+    RECEIPTS,
+    OPENINGS,
+    OPENED,
+    ACCOUNTS,
+    SEALED,
+    RECORDS,
+    TRANSACTIONS,
+    LEASES,
+    POSTS,
+];
 
 /// In [`META`]: what this database belongs to.
 pub const DEPLOYMENT: &[u8] = b"deployment";
@@ -41,6 +56,9 @@ pub const HALTED: &[u8] = b"halted";
 pub const FEES: &[u8] = b"fees";
 /// In [`META`]: hash of the last receipt.
 pub const RECEIPT: &[u8] = b"receipt";
+
+/// In [`META`]: hash of the last opening's receipt.
+pub const OPENING: &[u8] = b"opening";
 
 /// Key of a batch.
 pub fn batch(number: u64) -> [u8; 8] {

@@ -137,18 +137,18 @@ impl Checkpoint {
     }
 }
 
-/// Where an acknowledged transaction stands in the log.
+/// Where an acknowledged transaction or an opening stands in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TransactionPlace {
+pub struct ReceiptPlace {
     /// Its batch.
     pub batch: u64,
     /// First operation of its group.
     pub sequence: u32,
-    /// Its place among the group's transactions.
+    /// Its place among the group's transactions, or among its openings.
     pub index: u32,
 }
 
-impl TransactionPlace {
+impl ReceiptPlace {
     /// batch 8 ‖ sequence 4 ‖ index 4.
     pub fn encode(&self) -> [u8; 16] {
         let mut out = [0u8; 16];
@@ -157,12 +157,12 @@ impl TransactionPlace {
         out[12..].copy_from_slice(&self.index.to_be_bytes());
         out
     }
-    /// Reads [`TransactionPlace::encode`].
+    /// Reads [`ReceiptPlace::encode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
         let (batch, sequence) = (r.take_u64("batch")?, r.take_u32("sequence")?);
         let index = r.take_u32("index")?;
-        r.finish("transaction's place")?;
+        r.finish("receipt's place")?;
         Ok(Self { batch, sequence, index })
     }
 }

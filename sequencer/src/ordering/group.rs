@@ -4,7 +4,7 @@ use super::Parts;
 use crate::admission::{Answer, Digest, Reply, Seat};
 use crate::execution::{Execution, TransactionError};
 use crate::journal::watermark::{Mark, Watermark};
-use crate::journal::{Group, GroupSeal, JournalError, Operation, Receipts};
+use crate::journal::{Group, GroupSeal, JournalError, OpeningsWrite, Operation, Receipts};
 use crate::mempool::Pending;
 use crate::planted::{Bug, planted};
 use alloy::signers::SignerSync;
@@ -54,12 +54,14 @@ pub struct GroupWriter {
     replies: Vec<(Reply, Seat, Outcome)>,
     then: Vec<Then>,
     last_receipt: [u8; 32],
+    last_opening: [u8; 32],
     watermark: Watermark,
 }
 
 impl GroupWriter {
-    /// Empty; `last_receipt` is the hash of the last one on disk, which `watermark` names.
-    pub fn new(last_receipt: [u8; 32], watermark: Watermark) -> Self {
+    /// Empty; `last_receipt` is the hash of the last one on disk, which `watermark` names,
+    /// `last_opening` that of the last opening's.
+    pub fn new(last_receipt: [u8; 32], last_opening: [u8; 32], watermark: Watermark) -> Self {
         Self {
             operations: Vec::new(),
             ids: Vec::new(),
@@ -68,6 +70,7 @@ impl GroupWriter {
             replies: Vec::new(),
             then: Vec::new(),
             last_receipt,
+            last_opening,
             watermark,
         }
     }
@@ -119,6 +122,7 @@ impl GroupWriter {
             let mut group = Group { batch: state.head().number, sequence, operations, seal };
             let domain = parts.signer.domain;
             let signed = group.sign(domain, |digest| parts.signer.sign(digest)).map(Arc::new);
+            let openings = self.openings(&group, parts);
             let last = signed.as_ref().and_then(|receipts| receipts.last(domain));
             self.last_receipt = last.unwrap_or(self.last_receipt);
             let mark =
@@ -130,7 +134,7 @@ impl GroupWriter {
                 self.answer(signed.as_ref());
             }
             let writing = Instant::now();
-            parts.journal.append(&group, &self.ids, signed.as_deref(), last)?;
+            parts.journal.append(&group, &self.ids, signed.as_deref(), last, openings.as_ref())?;
             let synced = writing.elapsed();
             let marking = Instant::now();
             // Whatever is answered from here on is under the mark.
@@ -150,6 +154,16 @@ impl GroupWriter {
         parts.repeats.remember(self.digests.drain(..));
         self.answer(receipts.as_ref());
         Ok(())
+    }
+    /// Signs for the accounts that the group opens.
+    fn openings(&mut self, group: &Group, parts: &Parts) -> Option<OpeningsWrite> {
+        let domain = parts.signer.domain;
+        let (previous, signature) = (self.last_opening, [0; 65]);
+        let mut seal = GroupSeal { first_order: 0, previous, signature, ..group.seal.clone() };
+        let sign = |digest| parts.signer.sign(digest);
+        let receipts = group.sign_openings(domain, &mut seal, sign)?;
+        self.last_opening = receipts.last(domain)?;
+        Some(OpeningsWrite { stored: receipts.store(&seal), last: self.last_opening })
     }
     fn mark(&mut self, parts: &Parts, mark: &Mark) -> Result<(), JournalError> {
         self.watermark.advance(mark).map_err(|error| {

@@ -7,13 +7,16 @@ use super::setup::Setup;
 use crate::journal::{Journal, Operation};
 use kerros_protocol::account::Account;
 use kerros_protocol::batch::SealedBatch;
+use kerros_protocol::receipt::Promised;
 use kerros_protocol::transaction::TransactionId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything acknowledged is in the log where its receipt says, nothing is in it twice, and the
-/// receipts form one chain, each to be had by its transaction's id.
+/// receipts form one chain, each to be had by its transaction's id; so do those of the openings, each
+/// to be had by its account's index.
 pub fn check_log(journal: &Journal, setup: &Setup, told: &Told) -> Result<(), String> {
-    let (mut batch, mut sequence, mut previous) = (0, 0, [0u8; 32]);
+    let (mut batch, mut sequence) = (0, 0);
+    let (mut previous, mut last_opening) = ([0u8; 32], [0u8; 32]);
     let mut seen: BTreeSet<TransactionId> = BTreeSet::new();
     let mut order = 0u32;
     while let Some(group) = journal.next_group(batch, sequence).map_err(|e| e.to_string())? {
@@ -24,6 +27,14 @@ pub fn check_log(journal: &Journal, setup: &Setup, told: &Told) -> Result<(), St
             return Err(format!("batch {batch}: operation {sequence} is missing"));
         }
         sequence += u32::try_from(group.operations.len()).expect("bounded");
+        for record in group.opened() {
+            let receipt = journal.opening(*record).map_err(|error| error.to_string())?;
+            let promise = receipt.ok_or_else(|| format!("{record:?} has no receipt"))?.promise;
+            if (promise.batch, promise.previous) != (batch, last_opening) {
+                return Err(format!("{promise:?} is in batch {batch} or follows another one"));
+            }
+            last_opening = promise.hash(setup.domain);
+        }
         for receipt in group.receipts(setup.domain).iter().flat_map(|receipts| receipts.iter()) {
             let promise = receipt.promise;
             let id = promise.id;

@@ -3,7 +3,7 @@
 use crate::rig::{Rig, Running, account, exit, owner, reason, transfer};
 use alloy::primitives::{Address as ChainAddress, B256, Signature};
 use kerros_protocol::proto::{self, FollowReceiptsRequest, FollowReceiptsResponse};
-use kerros_protocol::receipt::{Promise, Receipt};
+use kerros_protocol::receipt::{Promise, Promised, Receipt};
 use kerros_protocol::transaction::TransactionId;
 use std::time::Duration;
 use tokio_stream::StreamExt;
