@@ -42,7 +42,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 refused by sequencer or contract,
 4 service not available, 5 not found, 6 wallet file, 7 the result of a demo or benchmark does not hold,
-8 receipts are signed by another key than the one believed.";
+8 receipts are signed by another key, or another contract is served, than the one believed.";
 
 /// Kerros: a payment rollup.
 #[derive(Debug, Parser)]
@@ -107,7 +107,8 @@ pub struct SequencerAt {
         default_value = "http://127.0.0.1:7400"
     )]
     pub sequencer_url: String,
-    /// The Kerros contract you mean: refuse a sequencer of another one.
+    /// The Kerros contract you mean: refuse a sequencer of another one. Without it a wallet keeps to the
+    /// one it met first at that URL.
     #[arg(long, env = "KERROS_CONTRACT", value_name = "ADDRESS", value_parser = address)]
     pub contract: Option<Address>,
     /// The address whose receipts you believe, for instance the contract's operator. Without it a
@@ -176,13 +177,14 @@ impl SequencerAt {
         let check = ReceiptCheck { domain: info.domain, signer: expected.0.into() };
         Ok((client.trusting(check), info))
     }
-    /// The same for somebody who acts: receipts of the signer named or met first are believed.
+    /// The same for somebody who acts: the deployment and the signer of receipts have to be the ones
+    /// named or met first.
     pub async fn connect_for(&self, wallet: &WalletAt) -> Result<(SequencerClient, Info), Failure> {
         let (client, info) = self.connect().await?;
-        if self.receipt_signer.is_some() {
+        if self.receipt_signer.is_some() && self.contract.is_some() {
             return Ok((client, info));
         }
-        let signer = signer::known(&wallet.path, &info)?;
+        let signer = signer::known(&wallet.path, self, &info)?;
         Ok((client.trusting(ReceiptCheck { domain: info.domain, signer }), info))
     }
 }

@@ -8,7 +8,7 @@ use alloy::primitives::{Address as ChainAddress, B256, Signature};
 use ark_bn254::Fr;
 use kerros_protocol::batch::OpenRecord;
 use kerros_protocol::proto;
-use kerros_protocol::receipt::{Opening, Promise, Promised, Receipt, ReceiptError};
+use kerros_protocol::receipt::{Opening, PROMISE_MS_MAX, Promise, Promised, Receipt, ReceiptError};
 use kerros_protocol::transaction::TransactionId;
 use thiserror::Error;
 
@@ -51,13 +51,17 @@ pub enum ReceiptFault {
 pub const CLOCK_TOLERANCE_MS: u64 = 300_000;
 
 /// Whether the deadline of a receipt that comes at `now_ms` (Unix ms) is one of a sequencer that
-/// announces `promise_ms`, 0 if it announces nothing.
+/// announces `promise_ms`, 0 if it announces nothing; never later than [`PROMISE_MS_MAX`] from now.
 pub fn check_deadline(deadline_ms: u64, now_ms: u64, promise_ms: u64) -> Result<(), ReceiptFault> {
     if deadline_ms.saturating_add(CLOCK_TOLERANCE_MS) < now_ms {
         return Err(ReceiptFault::DeadlinePast { deadline_ms, now_ms });
     }
+    let promise_ms = match promise_ms {
+        0 => PROMISE_MS_MAX,
+        announced => announced.min(PROMISE_MS_MAX),
+    };
     let latest_ms = now_ms.saturating_add(promise_ms).saturating_add(CLOCK_TOLERANCE_MS);
-    if promise_ms > 0 && deadline_ms > latest_ms {
+    if deadline_ms > latest_ms {
         return Err(ReceiptFault::DeadlineFar { deadline_ms, latest_ms });
     }
     Ok(())
@@ -236,7 +240,13 @@ mod tests {
         for far in [now + promise + slack + 1, u64::MAX] {
             let checked = check_deadline(far, now, promise);
             assert!(matches!(checked, Err(ReceiptFault::DeadlineFar { .. })), "{far}");
-            assert_eq!(check_deadline(far, now, 0), Ok(()), "nothing was announced");
+        }
+        // Whatever is announced, or nothing: a week.
+        for announced in [0, u64::MAX] {
+            let latest = now + PROMISE_MS_MAX + slack;
+            assert_eq!(check_deadline(latest, now, announced), Ok(()));
+            let checked = check_deadline(latest + 1, now, announced);
+            assert!(matches!(checked, Err(ReceiptFault::DeadlineFar { .. })), "{announced}");
         }
     }
 

@@ -19,6 +19,9 @@ const OPENING: &[u8] = b"kerros.opening.v1";
 const NODE: &[u8] = b"kerros.receipt.node.v1";
 const GROUP: &[u8] = b"kerros.receipts.v1";
 
+/// Longest time from an acknowledgement to its deadline, in ms: a week. What is promised for later is
+/// not worth a signature.
+pub const PROMISE_MS_MAX: u64 = 7 * 86_400_000;
 /// Most receipts of one group.
 pub const GROUP_RECEIPTS_MAX: u32 = 4096;
 

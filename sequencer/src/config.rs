@@ -20,7 +20,7 @@ pub const QUARANTINE_AFTER: RangeInclusive<u64> = 1..=1_000;
 /// Range of [`Config::open_limit_ms`].
 pub const OPEN_LIMIT_MS: RangeInclusive<u64> = 100..=86_400_000;
 /// Range of [`Config::promise_ms`].
-pub const PROMISE_MS: RangeInclusive<u64> = 1..=31_536_000_000;
+pub const PROMISE_MS: RangeInclusive<u64> = 1..=kerros_protocol::receipt::PROMISE_MS_MAX;
 /// Range of [`Config::stall_ms`].
 pub const STALL_MS: RangeInclusive<u64> = 1..=86_400_000;
 /// Range of [`Config::progress_ms`].

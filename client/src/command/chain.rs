@@ -22,7 +22,7 @@ struct Holder {
 impl Holder {
     async fn open(&self) -> Result<(Wallet, Contract, ChainWallet), Failure> {
         let wallet = self.wallet.open()?;
-        let (_, info) = self.sequencer.connect().await?;
+        let (_, info) = self.sequencer.connect_for(&self.wallet).await?;
         let contract = self.chain.contract(&info).await?;
         let payer = ChainWallet::new(wallet.signer().clone());
         Ok((wallet, contract, payer))

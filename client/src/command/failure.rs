@@ -22,7 +22,7 @@ pub const WALLET: u8 = 6;
 /// The demo or a benchmark ran, and its result does not hold.
 pub const DOES_NOT_HOLD: u8 = 7;
 
-/// Receipts are signed by another key than the one that is believed.
+/// Receipts are signed by another key, or a contract is served, other than the ones that are believed.
 pub const OTHER_SIGNER: u8 = 8;
 
 /// Why a command failed.
@@ -80,6 +80,19 @@ pub enum Failure {
         /// The sequencer's.
         found: Address,
     },
+    /// Where one deployment was met, there is another now.
+    #[error(
+        "the sequencer at {url} served another contract before, now it is {found} on chain {chain_id}: \
+         --contract {found} says that you mean this one"
+    )]
+    OtherDeployment {
+        /// The sequencer's URL.
+        url: String,
+        /// The contract now.
+        found: Address,
+        /// Its chain now.
+        chain_id: u64,
+    },
     /// The file of signers that were met cannot be used.
     #[error("{path}: {problem}; --receipt-signer names a signer without it", path = path.display())]
     Signers {
@@ -126,6 +139,7 @@ impl Failure {
             },
             Self::Wallet(_) | Self::Signers { .. } => WALLET,
             Self::OtherSigner { .. }
+            | Self::OtherDeployment { .. }
             | Self::Sequencer(SequencerError::Receipt(ReceiptFault::OtherSigner { .. })) => {
                 OTHER_SIGNER
             }

@@ -1,9 +1,11 @@
-//! Whose receipts a wallet believes: the key named by hand, else the one met first.
+//! Which deployment a wallet means, and whose receipts it believes: what is named by hand, else what was
+//! met first.
 //!
 //! What was met first is kept in a file beside the wallet, `<wallet>.signers`: a line for each
-//! deployment, domain 32 bytes and address 20 bytes in hexadecimal. Only public values.
+//! deployment and URL, domain 32 bytes and the signer's address 20 bytes in hexadecimal, then the URL. A
+//! sequencer names the contract that deposits go to: one that suddenly names another is refused.
 
-use super::Failure;
+use super::{Failure, SequencerAt};
 use crate::sequencer::Info;
 use alloy::primitives::Address as ChainAddress;
 use kerros_protocol::account::Address;
@@ -23,23 +25,31 @@ pub fn file(wallet: &Path) -> PathBuf {
     name.into()
 }
 
-fn find(text: &str, domain: &[u8; 32]) -> Result<Option<Address>, String> {
-    for (number, line) in text.lines().enumerate() {
-        let wrong = || format!("line {}: not a domain and an address", number + 1);
-        let (known, signer) = line.split_once(' ').ok_or_else(wrong)?;
-        let signer = super::address(signer).map_err(|_| wrong())?;
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(known, &mut bytes).map_err(|_| wrong())?;
-        if bytes == *domain {
-            return Ok(Some(signer));
-        }
-    }
-    Ok(None)
+struct Met<'a> {
+    domain: [u8; 32],
+    signer: Address,
+    url: Option<&'a str>,
 }
 
-/// The address that signs the sequencer's receipts, if it is the one known for this deployment; one
-/// that is met first is remembered, and a notice given.
-pub fn known(wallet: &Path, info: &Info) -> Result<ChainAddress, Failure> {
+fn read(text: &str) -> Result<Vec<Met<'_>>, String> {
+    let lines = text.lines().enumerate().map(|(number, line)| {
+        let wrong = || format!("line {}: not a domain, an address and a URL", number + 1);
+        let mut parts = line.split(' ');
+        let (Some(known), Some(signer), url, None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(wrong());
+        };
+        let mut domain = [0; 32];
+        hex::decode_to_slice(known, &mut domain).map_err(|_| wrong())?;
+        Ok(Met { domain, signer: super::address(signer).map_err(|_| wrong())?, url })
+    });
+    lines.collect()
+}
+
+/// The address that signs the sequencer's receipts, if deployment and signer are the ones named, or
+/// known of before; what is met first is remembered, and a notice given.
+pub fn known(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddress, Failure> {
     let found = info.receipt_signer()?;
     let path = file(wallet);
     let refuse = |problem: String| Failure::Signers { path: path.clone(), problem };
@@ -51,25 +61,36 @@ pub fn known(wallet: &Path, info: &Info) -> Result<ChainAddress, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(refuse(error.to_string())),
     };
-    let domain = fr_to_be(&info.domain);
-    match find(&text, &domain).map_err(refuse)? {
+    let met = read(&text).map_err(refuse)?;
+    let (domain, url) = (fr_to_be(&info.domain), at.sequencer_url.trim_end_matches('/'));
+    let here = |met: &&Met<'_>| met.domain == domain;
+    let elsewhere = met.iter().any(|met| met.url == Some(url) && met.domain != domain);
+    if at.contract.is_none() && elsewhere && !met.iter().any(|m| here(&m) && m.url == Some(url)) {
+        let (url, found, chain_id) = (url.to_owned(), info.contract, info.chain_id);
+        return Err(Failure::OtherDeployment { url, found, chain_id });
+    }
+    let known = met.iter().find(here).map(|met| met.signer);
+    match at.receipt_signer.or(known) {
         Some(expected) if expected != found => {
             return Err(Failure::OtherSigner { expected, found });
         }
+        // Only what was not named by hand is taken from the first meeting, and kept.
+        None => eprintln!(
+            "kerros: met contract {} on chain {}, whose receipts {found} signs; remembered in {}: compare \
+             them with what the operator has published",
+            info.contract,
+            info.chain_id,
+            path.display()
+        ),
         Some(_) => {}
-        None => {
-            eprintln!(
-                "kerros: receipts of this deployment are signed by {found}; remembered in {}, to be \
-                       compared with the contract's operator",
-                path.display()
-            );
-            // A last line without an end was written by hand.
-            let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-            let line = format!("{end}{} {found}\n", hex::encode(domain));
-            let append = || OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-            let written = append().and_then(|mut file| file.write_all(line.as_bytes()));
-            written.map_err(|error| refuse(error.to_string()))?;
-        }
+    }
+    if !met.iter().any(|met| here(&met) && met.url == Some(url)) {
+        // A last line without an end was written by hand.
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let line = format!("{end}{} {} {url}\n", hex::encode(domain), known.unwrap_or(found));
+        let append = || OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let written = append().and_then(|mut file| file.write_all(line.as_bytes()));
+        written.map_err(|error| refuse(error.to_string()))?;
     }
     Ok(found.0.into())
 }
@@ -89,6 +110,38 @@ mod tests {
             verification_key: None,
             message: GetInfoResponse { receipt_signer: vec![signer; 20], ..Default::default() },
         }
+    }
+
+    fn at(url: &str) -> SequencerAt {
+        SequencerAt { sequencer_url: url.to_owned(), contract: None, receipt_signer: None }
+    }
+    /// At a URL of the deployment's own.
+    fn known(wallet: &Path, info: &Info) -> Result<ChainAddress, Failure> {
+        super::known(wallet, &at(&format!("http://{}", info.domain)), info)
+    }
+
+    #[test]
+    fn a_url_that_serves_another_contract_than_before_is_refused_unless_that_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let wallet = dir.path().join("a.wallet");
+        let there = at("http://127.0.0.1:7400");
+        super::known(&wallet, &there, &info(1, 7)).expect("met first");
+        super::known(&wallet, &at("http://127.0.0.1:7400/"), &info(1, 7)).expect("the same");
+        let refused = super::known(&wallet, &there, &info(2, 7)).expect_err("another contract");
+        assert!(matches!(refused, Failure::OtherDeployment { .. }), "{refused}");
+        assert_eq!(refused.exit_code(), OTHER_SIGNER);
+        super::known(&wallet, &at("http://[::1]:7400"), &info(2, 7)).expect("somewhere else");
+        let named = SequencerAt { contract: Some(Address([3; 20])), ..there.clone() };
+        super::known(&wallet, &named, &info(2, 7)).expect("named");
+        super::known(&wallet, &there, &info(2, 7)).expect("named once");
+        let named = SequencerAt { receipt_signer: Some(Address([9; 20])), ..there.clone() };
+        let refused = super::known(&wallet, &named, &info(1, 7)).expect_err("another signer");
+        assert!(matches!(refused, Failure::OtherSigner { .. }), "{refused}");
+        // A signer named by hand is not kept: the one met first still holds without it.
+        super::known(&wallet, &named, &info(1, 9)).expect("named");
+        super::known(&wallet, &there, &info(1, 9)).expect_err("not the one met first");
+        let text = fs::read_to_string(file(&wallet)).expect("written");
+        assert_eq!(text.lines().count(), 3, "each once: {text}");
     }
 
     #[test]
