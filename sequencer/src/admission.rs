@@ -148,7 +148,8 @@ pub(crate) fn check(chunk: Chunk, domain: Fr, keys: &mut KeyCache, rng: &mut Std
     let bytes: Vec<&[u8]> = items.iter().map(|raw| raw.bytes.as_slice()).collect();
     let started = Instant::now();
     let checked = decode_and_verify(&bytes, domain, keys, rng);
-    crate::metrics::checked(items.len(), started.elapsed());
+    let wrong = checked.iter().filter(|item| matches!(item, Ok((_, Err(_))))).count();
+    crate::metrics::checked(items.len(), wrong, started.elapsed());
     let mut transactions = Vec::with_capacity(items.len());
     for (raw, checked) in items.into_iter().zip(checked) {
         let Raw { source, bytes, stream, reply, seat } = raw;
@@ -208,6 +209,7 @@ impl Admission {
     fn repeated(&self, bytes: &[u8]) -> Option<Answer> {
         let known = self.repeats.knows(&Digest::of(bytes));
         let id = known.then(|| SignedTransaction::id_of(bytes)).flatten()?;
+        metrics::counter!(crate::metrics::REPEATED).increment(1);
         // It is on disk.
         Some(Answer::Stale { id, error: SubmitError::Internal })
     }

@@ -59,6 +59,8 @@ metrics! {
     UNHEALTHY, Gauge, "kerros_unhealthy", "0 or 1", ["reason"], "1 while this reason makes the service unhealthy: ALERT.";
     ACKNOWLEDGED, Counter, "kerros_transactions_acknowledged_total", "transactions", [], "Acknowledged: on disk, under the watermark, with a signed receipt.";
     REFUSED, Counter, "kerros_requests_refused_total", "requests", ["reason"], "Refused, by the reason's code.";
+    REPEATED, Counter, "kerros_transactions_repeated_total", "transactions", [], "Bytes acknowledged not long ago that came again: answered without a check of their signature.";
+    WRONG_SIGNATURES, Counter, "kerros_wrong_signatures_total", "transactions", [], "Transactions with a wrong signature: their connections get a share of one checking thread.";
     EVICTED, Counter, "kerros_transactions_evicted_total", "transactions", [], "Refused because their result could not be proved, a bug of ours: ALERT.";
     SEATS, Gauge, "kerros_seats_taken", "requests", [], "Shared seats of requests between arrival and answer, of 8,192.";
     QUEUE, Gauge, "kerros_queue_length", "entries", ["queue"], "Waiting for a signature check (signatures), commands for the writer (writer), transactions to be executed (pool), ahead of their nonce (parked), closed batches (sealer).";
@@ -177,7 +179,8 @@ pub(crate) fn evicted(id: &TransactionId, error: &TransactionError) {
     tracing::error!(%id, %error, "TRANSACTION EVICTED: executed to something that cannot be proved");
 }
 
-pub(crate) fn checked(transactions: usize, elapsed: Duration) {
+pub(crate) fn checked(transactions: usize, wrong: usize, elapsed: Duration) {
+    counter!(WRONG_SIGNATURES).increment(wrong as u64);
     histogram!(CHUNK_SIZE).record(transactions as f64);
     histogram!(CHUNK_SECONDS).record(elapsed.as_secs_f64());
 }
