@@ -10,6 +10,7 @@ pub mod demo;
 mod deploy;
 pub mod devnet;
 pub mod failure;
+mod receipt;
 pub mod setup;
 mod signer;
 pub mod transact;

@@ -62,17 +62,20 @@ impl Devnet {
         }
     }
     /// The auditor's command, from the main chain alone.
-    fn audit(&self) -> Value {
+    fn audit(&self, receipts: &[&Path]) -> Result<Value, String> {
         let text = |name: &str| self.ready[name].as_str().expect("text").to_owned();
         let key = Path::new(&text("keys")).join("verification.key");
         let output = Command::new(built("kerros-verifier"))
             .args(["audit", "--json", "--rpc", &text("rpc"), "--contract", &text("contract")])
             .arg("--key")
             .arg(key)
+            .args(receipts.iter().flat_map(|path| [Path::new("--receipt"), path]))
             .output()
             .expect("started");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        match output.status.success() {
+            true => Ok(serde_json::from_slice(&output.stdout).expect("JSON")),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
     fn stop(mut self) {
         let id = self.process.id().to_string();
@@ -97,13 +100,17 @@ fn a_holder_deposits_transfers_withdraws_and_claims_across_a_restart() {
     devnet.run("alice", "deposit --asset 1 --amount 1000").expect("queued");
     let account = devnet.until("alice", "account", |found| found[0]["balance"] == 1000);
     let alice = account[0]["index"].as_u64().expect("index");
-    let bob =
-        devnet.run("bob", "open --asset 1").expect("opened")["index"].as_u64().expect("index");
-    let paid = devnet.run("alice", &format!("transfer --from {alice} --to {bob} --amount 300"));
+    let receipts = ["open.json", "paid.json", "again.json"].map(|name| dir.path().join(name));
+    let bob = devnet.run("bob", &format!("open --asset 1 --receipt {}", receipts[0].display()));
+    let bob = bob.expect("opened")["index"].as_u64().expect("index");
+    let kept = receipts[1].display();
+    let transfer = format!("transfer --from {alice} --to {bob} --amount 300 --receipt {kept}");
+    let paid = devnet.run("alice", &transfer);
     let id = paid.expect("acknowledged")["transaction_id"].as_str().expect("id").to_owned();
     let left = devnet.run("bob", &format!("withdraw --from {bob} --amount 120")).expect("taken");
     let batch = left["batch"].as_u64().expect("number");
 
+    assert_eq!(devnet.run("alice", &transfer), Err(1), "a receipt is not overwritten");
     let too_much = format!("transfer --from {alice} --to {bob} --amount 701");
     assert_eq!(devnet.run("alice", &too_much), Err(3), "refused");
     let not_his = format!("transfer --from {alice} --to {bob} --amount 1");
@@ -120,7 +127,20 @@ fn a_holder_deposits_transfers_withdraws_and_claims_across_a_restart() {
     assert_eq!(devnet.run("bob", "claim --asset 1"), Err(5), "nothing is left");
     let accounts = devnet.run("bob", "account").expect("there");
     assert_eq!(accounts[0]["balance"], 180);
-    let report = devnet.audit();
+    devnet.run("alice", &format!("tx {id} --receipt {}", receipts[2].display())).expect("known");
+    let [open, paid, again] = [0, 1, 2].map(|n| receipts[n].as_path());
+    assert_eq!(std::fs::read(paid).expect("kept"), std::fs::read(again).expect("kept"));
+    let report = devnet.audit(&[open, paid]).expect("sound");
+    for receipt in report["receipts"].as_array().expect("a list") {
+        assert_eq!(receipt["verdict"], "kept", "{report:#}");
+    }
+    assert_eq!(report["receipts"].as_array().map(Vec::len), Some(2));
+    // One word changed: the sequencer has not promised that.
+    let text = std::fs::read_to_string(paid).expect("kept");
+    let forged = text.replace(r#""batch": "#, r#""batch": 1"#);
+    std::fs::write(again, forged).expect("written");
+    let refused = devnet.audit(&[again]).expect_err("forged");
+    assert!(refused.contains("again.json") && refused.contains("not by"), "{refused}");
     assert_eq!((&report["verdict"], &report["balances"]["1"]), (&"ok".into(), &"880".into()));
     devnet.stop();
 }

@@ -7,6 +7,8 @@ pub mod audit;
 pub mod batch;
 pub mod contract;
 pub mod post;
+pub mod promise;
+pub mod receipt;
 pub mod snarkjs;
 
 pub use batch::{VerifyError, pairing_check, verify_batch, verify_growth};

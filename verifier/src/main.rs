@@ -1,10 +1,13 @@
 //! `kerros-verifier`: the auditor's command. Reads only the main chain and a verification key.
 
+mod held;
+
 use alloy::primitives::{Address as ChainAddress, B256, U256};
 use alloy::providers::{Provider, ProviderBuilder};
 use alloy::rpc::types::Filter;
 use alloy::sol_types::{SolCall, SolEvent};
 use clap::{Parser, Subcommand};
+use held::Receipts;
 use indicatif::ProgressBar;
 use kerros_protocol::account::{AccountIndex, AccountKey, Address};
 use kerros_protocol::transcript;
@@ -27,7 +30,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Replays every post: data, queue, transcript, proof and root. Exit code 0 only if all hold.
+    /// Replays every post: data, queue, transcript, proof and root. Exit code 0 only if all hold, and if
+    /// no receipt given was broken.
     ///
     /// Example: kerros-verifier audit --rpc http://127.0.0.1:8545 --contract 0x… --key verification.key
     Audit {
@@ -43,6 +47,12 @@ enum Command {
         /// First block to look at.
         #[arg(long, default_value_t = 0)]
         from_block: u64,
+        /// A receipt to be judged, as `kerros transfer --receipt` writes it; may be given again.
+        #[arg(long = "receipt", value_name = "FILE")]
+        receipts: Vec<PathBuf>,
+        /// Who signs receipts; the contract's operator if absent.
+        #[arg(long, value_name = "ADDRESS")]
+        receipt_signer: Option<ChainAddress>,
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
@@ -62,8 +72,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Audit { rpc, contract, key, from_block, json } => {
-            audit(&rpc, contract, &key, from_block, json).await
+        Command::Audit { rpc, contract, key, from_block, receipts, receipt_signer, json } => {
+            let receipts = (receipts.as_slice(), receipt_signer);
+            audit(&rpc, contract, &key, from_block, receipts, json).await
         }
         Command::Key { file } => read_key(&file).map(|key| {
             println!("shape O,D,T,E,F  {}", key.shape);
@@ -90,7 +101,7 @@ fn read_key(path: &PathBuf) -> Result<VerificationKey, Failure> {
 enum Event {
     Asset(u16),
     Entry(QueueEntry),
-    Post(B256),
+    Post { transaction: B256, block: u64 },
 }
 
 async fn audit(
@@ -98,6 +109,7 @@ async fn audit(
     contract: ChainAddress,
     key: &PathBuf,
     from_block: u64,
+    (receipts, receipt_signer): (&[PathBuf], Option<ChainAddress>),
     as_json: bool,
 ) -> Result<(), Failure> {
     // Without a provider rustls panics even where no TLS is used.
@@ -116,6 +128,13 @@ async fn audit(
         .into());
     }
 
+    let signer = match receipt_signer {
+        Some(signer) => signer,
+        None => rollup.operator().call().await?,
+    };
+    let here = Address(contract.into_array());
+    let mut receipts = Receipts::load(receipts, chain_id, here, Address(signer.into_array()))?;
+
     let mut events = BTreeMap::new();
     let mut block = from_block;
     while block <= head {
@@ -132,29 +151,34 @@ async fn audit(
 
     let mut state = ChainState::genesis(&key);
     let mut transactions = 0usize;
-    let posts = events.values().filter(|event| matches!(event, Event::Post(_))).count();
+    let posts = events.values().filter(|event| matches!(event, Event::Post { .. })).count();
     let bar = ProgressBar::new(posts as u64);
     let start = Instant::now();
     for event in events.into_values() {
         match event {
             Event::Asset(asset) => state.asset_count = asset,
             Event::Entry(entry) => state.queue.push_back(entry),
-            Event::Post(hash) => {
+            Event::Post { transaction: hash, block } => {
                 let transaction = provider.get_transaction_by_hash(hash).await?;
                 let transaction = transaction.ok_or("a post's transaction is missing")?;
                 use alloy::consensus::Transaction as _;
                 let call = Kerros::postCall::abi_decode(transaction.input())?;
                 let batch = state.number + 1;
+                let before = receipts.are_about(batch).then(|| state.ledger.clone());
                 check_post(&key, domain, &mut state, &call.p)
                     .map_err(|error| format!("batch {batch} (transaction {hash}): {error}"))?;
                 let shape = &key.shape;
                 let data = kerros_protocol::batch::BatchData::decode(&call.p.data, shape)?;
+                if let Some(before) = before {
+                    receipts.posted(batch, &data, &before, block_ms(&provider, block).await?);
+                }
                 transactions += data.counts().iter().sum::<usize>();
                 bar.inc(1);
             }
         }
     }
     bar.finish_and_clear();
+    receipts.ended(block_ms(&provider, head).await?);
     let stored = rollup.root().call().await?;
     if stored.0 != state.root.0 {
         return Err(format!("the contract's root is {stored}, the replay's {}", state.root).into());
@@ -197,6 +221,7 @@ async fn audit(
                 "balances": balances.iter().map(|(a, b)| (a.to_string(), b.to_string()))
                     .collect::<BTreeMap<_, _>>(),
                 "seconds": seconds,
+                "receipts": receipts.json(),
                 "verdict": "ok",
             })
         );
@@ -209,9 +234,21 @@ async fn audit(
                 "asset {asset:<4} {balance} units in accounts, equal to the contract's supply"
             );
         }
+        receipts.lines().for_each(|line| println!("{line}"));
         println!("time      {seconds:.2} s");
     }
-    Ok(())
+    match receipts.broken() {
+        0 => Ok(()),
+        count => {
+            Err(format!("{count} of the receipts given are broken promises of {signer}").into())
+        }
+    }
+}
+
+/// A block's time, Unix ms.
+async fn block_ms(provider: &impl Provider, block: u64) -> Result<u64, Failure> {
+    let found = provider.get_block_by_number(block.into()).await?;
+    Ok(found.ok_or_else(|| format!("block {block} is missing"))?.header.timestamp * 1_000)
 }
 
 fn event(log: &alloy::rpc::types::Log) -> Result<Option<Event>, Failure> {
@@ -237,9 +274,10 @@ fn event(log: &alloy::rpc::types::Log) -> Result<Option<Event>, Failure> {
                 requester: Address(queued.requester.into_array()),
             }))
         }
-        Kerros::BatchPosted::SIGNATURE_HASH => {
-            Some(Event::Post(log.transaction_hash.ok_or("a log without a transaction")?))
-        }
+        Kerros::BatchPosted::SIGNATURE_HASH => Some(Event::Post {
+            transaction: log.transaction_hash.ok_or("a log without a transaction")?,
+            block: log.block_number.ok_or("a log without a block")?,
+        }),
         _ => None,
     })
 }

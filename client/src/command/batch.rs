@@ -1,9 +1,11 @@
 //! `kerros tx` and `kerros batch`: what became of transactions and batches.
 
+use super::receipt::ReceiptAt;
 use super::{Failure, Said, SequencerAt};
 use clap::Args;
 use kerros_protocol::proto::{Batch, BatchState, Sections};
 use kerros_protocol::transaction::{Transaction, TransactionId};
+use kerros_verifier::promise::Subject;
 use serde_json::{Value, json};
 
 fn transaction_id(text: &str) -> Result<TransactionId, String> {
@@ -21,13 +23,18 @@ pub struct TxArgs {
     /// The transaction's id: 64 hexadecimal digits.
     #[arg(value_parser = transaction_id)]
     id: TransactionId,
+    #[command(flatten)]
+    receipt: ReceiptAt,
 }
 
 impl TxArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
-        let (client, _) = self.sequencer.connect().await?;
+        self.receipt.check()?;
+        let (client, info) = self.sequencer.connect().await?;
         let (signed, receipt, state) = client.transaction(self.id).await?;
+        let subject = || Subject::Transaction(Box::new(signed), receipt.clone());
+        self.receipt.keep(&info, subject)?;
         let transaction = signed.transaction;
         let (kind, to) = match &transaction {
             Transaction::Transfer(transfer) => ("transfer", transfer.to.to_string()),

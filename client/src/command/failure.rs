@@ -93,6 +93,14 @@ pub enum Failure {
         /// Its chain now.
         chain_id: u64,
     },
+    /// A receipt cannot be kept.
+    #[error("{path}: {problem}; `kerros tx <id> --receipt FILE` gives a transaction's receipt again", path = path.display())]
+    ReceiptFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The file of signers that were met cannot be used.
     #[error("{path}: {problem}; --receipt-signer names a signer without it", path = path.display())]
     Signers {
@@ -150,6 +158,7 @@ impl Failure {
             | Self::Devnet(_)
             | Self::Demo(_)
             | Self::DevelopmentKey
+            | Self::ReceiptFile { .. }
             | Self::Bug(_) => FAILED,
         }
     }

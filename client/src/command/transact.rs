@@ -1,5 +1,6 @@
 //! `kerros open|transfer|withdraw`: what a holder asks of the sequencer.
 
+use super::receipt::ReceiptAt;
 use super::{Failure, Said, SequencerAt, WalletAt, address, asset, index};
 use crate::sequencer::{Info, Opened, SequencerClient};
 use crate::wallet::Wallet;
@@ -7,6 +8,7 @@ use clap::Args;
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::amount::Fee;
 use kerros_protocol::transaction::{Exit, SignedTransaction, Transaction, Transfer};
+use kerros_verifier::promise::Subject;
 use serde_json::json;
 
 fn fee(text: &str) -> Result<Fee, String> {
@@ -32,15 +34,21 @@ pub struct OpenArgs {
     /// The asset the account is to hold.
     #[arg(long, value_parser = asset)]
     asset: AssetId,
+    #[command(flatten)]
+    receipt: ReceiptAt,
 }
 
 impl OpenArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.wallet.open()?;
-        let (client, _) = self.sequencer.connect_for(&self.wallet).await?;
+        self.receipt.check()?;
+        let (client, info) = self.sequencer.connect_for(&self.wallet).await?;
         let answer = client.open(self.asset, wallet.address(), wallet.account_key()).await?;
         let Opened { index, opened, receipt } = answer;
+        if let Some(receipt) = &receipt {
+            self.receipt.keep(&info, || Subject::Opening(receipt.clone()))?;
+        }
         let verb = if opened { "opened" } else { "open already:" };
         Ok(Said {
             text: format!("{verb} account {index} (asset {})", self.asset),
@@ -62,10 +70,13 @@ pub struct Payment {
     sequencer: SequencerAt,
     #[command(flatten)]
     wallet: WalletAt,
+    #[command(flatten)]
+    receipt: ReceiptAt,
 }
 
 impl Payment {
     async fn connect(&self) -> Result<(SequencerClient, Info), Failure> {
+        self.receipt.check()?;
         self.sequencer.connect_for(&self.wallet).await
     }
 }
@@ -114,7 +125,7 @@ impl TransferArgs {
             payee_key,
             payee_owner: self.payee_owner.unwrap_or(payee.owner),
         });
-        submit(&client, &info, &wallet, transaction).await
+        submit((&client, &info), &self.payment, &wallet, transaction).await
     }
 }
 
@@ -152,7 +163,7 @@ impl WithdrawArgs {
             asset: asset.map_err(crate::sequencer::SequencerError::from)?,
             recipient: self.to.unwrap_or(wallet.address()),
         });
-        submit(&client, &info, &wallet, transaction).await
+        submit((&client, &info), &self.payment, &wallet, transaction).await
     }
 }
 
@@ -178,13 +189,15 @@ pub fn least_fee(value: u64) -> Fee {
 }
 
 async fn submit(
-    client: &SequencerClient,
-    info: &Info,
+    (client, info): (&SequencerClient, &Info),
+    payment: &Payment,
     wallet: &Wallet,
     transaction: Transaction,
 ) -> Result<Said, Failure> {
     let signed = SignedTransaction::sign(transaction, wallet.layer2(), info.domain);
     let receipt = client.submit(&signed).await?;
+    let subject = || Subject::Transaction(Box::new(signed), receipt.clone());
+    payment.receipt.keep(info, subject)?;
     let (id, batch, order) = (transaction.id(), receipt.promise.batch, receipt.promise.order);
     let fee = transaction.fee().value();
     Ok(Said {
