@@ -13,7 +13,7 @@ use crate::limits::{
     LONG_CALLS_MAX, LONG_CALLS_PER_CONNECTION_MAX, PAGE_MAX, RETRY_AFTER_MS, UNSETTLED_BATCHES_MAX,
 };
 use crate::ordering::{Shared, Written};
-use kerros_protocol::account::Address;
+use kerros_protocol::account::{AccountIndex, Address};
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::encoding::fr_to_be;
 use kerros_protocol::proto::sequencer_service_server::SequencerService;
@@ -252,9 +252,12 @@ impl SequencerService for SequencerApi {
         let request = request.into_inner();
         let key = convert::key("key", &request.key)?;
         let size = page(request.page_size);
+        let Ok(first) = AccountIndex::new(request.after_index.saturating_add(1)) else {
+            return Ok(Response::new(ListAccountsResponse::default()));
+        };
         let execution = self.shared.execution();
-        let mut indices = execution.accounts_of(key);
-        indices.retain(|index| index.get() > request.after_index);
+        // One more than is told: whether there is a next page.
+        let mut indices: Vec<_> = execution.accounts_of(key, first).take(size + 1).collect();
         let more = indices.len() > size;
         indices.truncate(size);
         let next = indices.last().filter(|_| more).map_or(0, |index| index.get());

@@ -16,6 +16,7 @@ mod kill;
 mod operations;
 mod proving;
 mod quarantine;
+mod reads;
 mod receipts;
 mod rejections;
 mod rig;
