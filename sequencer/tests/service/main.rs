@@ -24,3 +24,4 @@ mod sealing;
 mod settings;
 mod settlement;
 mod simulator;
+mod watching;
