@@ -23,7 +23,7 @@ use crate::disk::Disk;
 use crate::health::Thresholds;
 use crate::jobs::Jobs;
 use crate::lifecycle::Lifecycle;
-use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX};
+use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX, READS_MAX};
 use crate::main_chain::MainChain;
 use crate::ordering::{Clock, Ordering, Parts, ReceiptSigner, Shared};
 use crate::proving::Proving;
@@ -204,6 +204,7 @@ impl Sequencer {
             disk: disk.clone(),
             operator_calls: config.operator_calls,
             long_calls: LongCalls::default(),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
         };
         let prover_api = ProverApi {
             proving: Arc::clone(&proving),

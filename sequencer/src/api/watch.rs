@@ -46,14 +46,14 @@ pub fn watch_batches(
         let _seat = seat;
         let mut revision = lifecycle.watch();
         // First number that was never sent as final, and what was sent of it and those above.
-        let mut next = if from == 0 { shared.execution().head().number } else { from };
+        let mut next = if from == 0 { shared.read().await.head().number } else { from };
         let mut sent: BTreeMap<u64, (i32, bool)> = BTreeMap::new();
         loop {
             revision.mark_unchanged();
-            let open = shared.execution().head().number;
+            let open = shared.read().await.head().number;
             let mut number = next;
             while number <= open {
-                let batch = match view(&lifecycle, &shared, number) {
+                let batch = match view(&lifecycle, &shared, number).await {
                     Ok(Some(batch)) => batch,
                     Ok(None) => break,
                     Err(error) => {
@@ -90,7 +90,7 @@ fn settle(sent: &mut BTreeMap<u64, (i32, bool)>, mut next: u64) -> u64 {
 }
 
 /// A batch in its present state, the open one included.
-pub fn view(
+pub async fn view(
     lifecycle: &Lifecycle,
     shared: &Shared,
     number: u64,
@@ -98,7 +98,7 @@ pub fn view(
     if let Some(record) = lifecycle.record(number)? {
         return Ok(Some(convert::batch(record)));
     }
-    let open = convert::open_batch(shared);
+    let open = convert::open_batch(shared).await;
     Ok((open.number == number).then_some(open))
 }
 

@@ -1,8 +1,16 @@
-//! Reading what was executed: pages of a key's accounts.
+//! Reading what was executed: pages of a key's accounts, and readers who wait for the writer.
 
-use crate::rig::{Rig, account, account_key};
+use crate::rig::{Rig, account, account_key, health_client, reason, transient};
 use kerros_protocol::account::Account;
-use kerros_protocol::proto::{self, ListAccountsRequest};
+use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
+use kerros_protocol::proto::{
+    self, GetAccountRequest, GetInfoRequest, GetTransactionRequest, ListAccountsRequest,
+    get_account_request,
+};
+use kerros_sequencer::limits::READS_MAX;
+use std::time::Duration;
+use tokio::time::timeout;
+use tonic_health::pb::HealthCheckRequest;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_with_thousands_of_accounts_is_listed_in_pages_from_any_index_on() {
@@ -37,5 +45,68 @@ async fn a_key_with_thousands_of_accounts_is_listed_in_pages_from_any_index_on()
     for after in [3_999, 4_000, (1 << 28) - 1, 1 << 28, u32::MAX] {
         assert_eq!(list(0, after).await, proto::ListAccountsResponse::default());
     }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_wait_for_a_stalled_writer_hold_up_no_others_and_too_many_are_refused() {
+    const CONNECTIONS: usize = READS_MAX / 250 + 2;
+    let rig = Rig::new("4,2,8,2,2", 4, 5).await;
+    rig.craft(&[account(1, 1, 1_000, 0), account(2, 1, 0, 0)]);
+    let mut running = rig.start(rig.config()).await;
+    let bytes = rig.transfer((1, 1), (2, 2), 10, 0);
+    let receipt = running.submit(bytes.clone()).await.unwrap();
+    let stall = running.stall();
+    // The writer turns at its next tick; from then on whoever wants to read waits.
+    let mut info = loop {
+        let mut client = running.client.clone();
+        let call = async move { client.get_info(GetInfoRequest {}).await };
+        let mut call = tokio::spawn(call);
+        if timeout(Duration::from_millis(500), &mut call).await.is_err() {
+            break call;
+        }
+    };
+    let mut calls = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let url = format!("http://{}", running.handle.address);
+        let client = SequencerServiceClient::connect(url).await.unwrap();
+        for _ in 0..250 {
+            let (mut client, by) = (client.clone(), get_account_request::By::Index(1));
+            let request = GetAccountRequest { by: Some(by) };
+            calls.push(tokio::spawn(async move { client.get_account(request).await }));
+        }
+    }
+    // `info` waits too.
+    let refused = calls.len() + 1 - READS_MAX;
+    for _ in 0..500 {
+        if calls.iter().filter(|call| call.is_finished()).count() >= refused {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answered = async {
+        let mut health = health_client(&running.handle.address.to_string()).await;
+        health.check(HealthCheckRequest::default()).await.unwrap();
+        let transaction_id = receipt.transaction_id.clone();
+        let request = GetTransactionRequest { transaction_id };
+        running.client.get_transaction(request).await.unwrap();
+        assert_eq!(running.submit(bytes).await.unwrap(), receipt, "acknowledged before");
+        assert!(running.lease("prover").await.is_some(), "the crafted batch");
+    };
+    timeout(Duration::from_secs(5), answered).await.expect("nobody else waits");
+    assert!(timeout(Duration::from_millis(1), &mut info).await.is_err(), "the writer is stalled");
+    stall.end();
+    info.await.unwrap().unwrap();
+    let mut told = 0;
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(answer) => assert_eq!(answer.into_inner().account.unwrap().balance, 990),
+            Err(status) => {
+                assert_eq!((reason(&status), transient(&status)), ("OVERLOADED".to_owned(), true));
+                told += 1;
+            }
+        }
+    }
+    assert_eq!(told, refused);
     running.stop().await;
 }
