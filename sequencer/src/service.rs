@@ -268,12 +268,7 @@ impl Sequencer {
             clock: Arc::clone(&clock),
         };
         tasks.thread("observer", move || observer.run_apart(pages));
-        let ticks = Ticks {
-            commands: commands.clone(),
-            proving,
-            lifecycle: Arc::clone(&lifecycle),
-            journal: Arc::clone(&journal),
-        };
+        let ticks = Ticks { commands: commands.clone(), proving, journal: Arc::clone(&journal) };
         tasks.background("ticks", ticks.run());
         tasks.background("disk", look_at_disk(disk.clone()));
         let follower = QueueFollower {
