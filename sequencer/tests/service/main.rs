@@ -24,4 +24,5 @@ mod sealing;
 mod settings;
 mod settlement;
 mod simulator;
+mod told;
 mod watching;
