@@ -15,3 +15,4 @@ pub mod receipt;
 pub mod sequencer;
 pub mod temporary;
 pub mod wallet;
+pub mod watch;

@@ -4,6 +4,7 @@
 //! the API (`kerros_protocol::rejection`, and those of admission), so that callers can match on it.
 
 use crate::receipt::{self, ReceiptCheck, ReceiptFault};
+use crate::watch::BatchWatch;
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::batch::OpenRecord;
@@ -393,6 +394,14 @@ impl SequencerClient {
     pub async fn batches(&self, count: u32) -> Result<Vec<proto::Batch>, SequencerError> {
         let request = timed(proto::ListBatchesRequest { page_size: count, before_number: 0 });
         Ok(self.inner.clone().list_batches(request).await?.into_inner().batches)
+    }
+
+    /// Every batch from a number on (0: the open one) in its present state, then every change. To
+    /// go on after a break, ask from [`BatchWatch::resume_number`] on.
+    pub async fn watch(&self, from_number: u64) -> Result<BatchWatch, SequencerError> {
+        let request = proto::WatchBatchesRequest { from_number };
+        let answers = self.inner.clone().watch_batches(request).await?.into_inner();
+        Ok(BatchWatch::new(answers, from_number))
     }
 
     /// Seals the open batch now; the number sealed, none if it was empty. For operators and tests.

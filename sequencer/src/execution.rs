@@ -130,9 +130,13 @@ impl Execution {
     pub fn find(&self, key: AccountKey, asset: u16, owner: Address) -> Option<AccountIndex> {
         self.names.find(&self.ledger, &key.get(), asset, &owner)
     }
-    /// Accounts of a key, ascending by index.
-    pub fn accounts_of(&self, key: AccountKey) -> Vec<AccountIndex> {
-        self.names.of_key(&self.ledger, &key.get())
+    /// Accounts of a key from an index on, ascending; takes as long as what is taken of them.
+    pub fn accounts_of(
+        &self,
+        key: AccountKey,
+        first: AccountIndex,
+    ) -> impl Iterator<Item = AccountIndex> + '_ {
+        self.names.of_key(&self.ledger, key.get(), first)
     }
 
     fn free_index(&self) -> Option<AccountIndex> {

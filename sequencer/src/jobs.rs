@@ -78,6 +78,8 @@ pub struct Jobs {
     failures: BTreeMap<u64, Failures>,
     /// Batches whose leases were found expired and not told to anybody.
     expired: Vec<u64>,
+    /// When [`Jobs::due`] was asked last, Unix ms.
+    looked_ms: u64,
 }
 
 impl Jobs {
@@ -91,6 +93,7 @@ impl Jobs {
             epochs: BTreeMap::new(),
             failures: BTreeMap::new(),
             expired: Vec::new(),
+            looked_ms: 0,
         }
     }
     /// Brings back how a batch's leases stood before a restart; whoever held one may still be at
@@ -126,9 +129,6 @@ impl Jobs {
         let over = self.failures.iter().filter(|(_, failures)| failures.count >= after);
         over.map(|(number, _)| *number).collect()
     }
-    fn is_quarantined(&self, number: u64) -> bool {
-        self.failures.get(&number).is_some_and(|f| f.count >= self.quarantine_after)
-    }
     /// From the end of a quarantined batch's last lease to the next.
     fn pause(&self, count: u32) -> u64 {
         let doublings = count.saturating_sub(self.quarantine_after).min(32);
@@ -145,6 +145,14 @@ impl Jobs {
     pub fn expire(&mut self, now: u64) -> Vec<u64> {
         self.sweep(now);
         std::mem::take(&mut self.expired)
+    }
+    /// Whether the pause of a quarantined batch has ended since the last call: whoever waits for a
+    /// lease can have it.
+    pub fn due(&mut self, now: u64) -> bool {
+        self.sweep(now);
+        let over = std::mem::replace(&mut self.looked_ms, now) + 1..=now;
+        let quarantined = |f: &&Failures| f.count >= self.quarantine_after;
+        self.failures.values().filter(quarantined).any(|f| over.contains(&f.retry_ms))
     }
     fn sweep(&mut self, now: u64) {
         // A clock that was set back must not make leases and pauses longer than they are.
@@ -169,12 +177,9 @@ impl Jobs {
     }
     /// The first of `sealed` that nobody holds and that is in no pause.
     fn next(&self, now: u64, sealed: &[u64]) -> Option<u64> {
-        let pauses = |number| {
-            let failures = self.failures.get(&number);
-            self.is_quarantined(number) && failures.is_some_and(|f| f.retry_ms > now)
-        };
+        let pauses = |f: &Failures| f.count >= self.quarantine_after && f.retry_ms > now;
         let free = sealed.iter().copied().filter(|number| !self.leases.contains_key(number));
-        free.filter(|number| !pauses(*number)).min()
+        free.filter(|number| !self.failures.get(number).is_some_and(pauses)).min()
     }
     /// Leases a batch of `sealed`, the lowest first, but for quarantined ones in their pause.
     pub fn lease(&mut self, now: u64, prover_id: &str, sealed: &[u64]) -> Option<Lease> {
@@ -381,6 +386,25 @@ mod tests {
         jobs.verify(20, 4, lease.epoch).expect("held");
         jobs.forget(4);
         assert_eq!(jobs.quarantined(), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn the_end_of_a_pause_is_told_once() {
+        let mut jobs = Jobs::new(LEASE_MS, 3);
+        failed(&mut jobs, 10, 2);
+        assert!(!jobs.due(10), "nothing is quarantined");
+        failed(&mut jobs, 10, 1);
+        assert!(!jobs.due(10 + LEASE_MS - 1));
+        assert!(jobs.due(10 + LEASE_MS));
+        assert!(!jobs.due(10 + LEASE_MS));
+        failed(&mut jobs, 2 * LEASE_MS, 1);
+        assert!(!jobs.due(2 * LEASE_MS));
+        assert!(jobs.due(9 * LEASE_MS), "long after, too");
+        // A clock that was set back: pauses are as long as they should be.
+        failed(&mut jobs, 9 * LEASE_MS, 1);
+        assert!(!jobs.due(LEASE_MS));
+        assert!(!jobs.due(5 * LEASE_MS - 1));
+        assert!(jobs.due(5 * LEASE_MS));
     }
 
     #[test]

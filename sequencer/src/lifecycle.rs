@@ -71,7 +71,7 @@ impl Lifecycle {
     fn changed(&self) {
         self.revision.send_modify(|revision| *revision += 1);
     }
-    /// Wakes watchers although no state has changed: a lease has ended.
+    /// Wakes watchers although no state has changed: a batch can be leased again.
     pub fn poke(&self) {
         self.changed();
     }

@@ -78,6 +78,11 @@ pub const QUEUE_POLL_MAX: u64 = 128;
 pub const UNSETTLED_BATCHES_MAX: usize = 4096;
 /// Longest pause of a signature checker because batches wait for settlement, in ms a chunk.
 pub const PACE_MS_MAX: u64 = 100;
+/// Calls that read the executed state at once, those that wait for it among them; more are refused
+/// as overload.
+pub const READS_MAX: usize = 8 * 1024;
+/// Readers before whom the writer may have to wait in one turn; the other calls wait for these.
+pub const READERS_MAX: usize = 64;
 /// Answers per page.
 pub const PAGE_MAX: u32 = 100;
 

@@ -21,7 +21,7 @@ use crate::sealing::{self, GrowthError, SealerEnded};
 use group::GroupWriter;
 use kerros_protocol::rejection::Rejection;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -66,8 +66,6 @@ pub struct Ordering {
 impl Ordering {
     /// The writer over a state that was restored.
     pub fn new(parts: Parts, watermark: Watermark) -> Result<Self, JournalError> {
-        let now = (parts.clock)();
-        let first_ms = (parts.shared.execution().operations() > 0).then_some(now);
         let last = match planted(Bug::ChainForgotten) {
             true => [0; 32],
             false => parts.journal.last_receipt()?,
@@ -76,7 +74,7 @@ impl Ordering {
         Ok(Self {
             parts,
             queue: VecDeque::new(),
-            first_ms,
+            first_ms: None,
             group,
             early: BTreeMap::new(),
             next_chunk: 0,
@@ -138,7 +136,9 @@ impl Ordering {
     /// Before the first turn: a batch nothing was put into yet may start with growth.
     pub fn begin(&mut self) -> Result<(), OrderingError> {
         let execution = Arc::clone(&self.parts.shared.execution);
-        let mut state = execution.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = execution.blocking_write();
+        // Restored operations are as old as this start.
+        self.first_ms = (state.operations() > 0).then(|| (self.parts.clock)());
         self.grow_empty(&mut state, false)
     }
     /// Takes `first` and the commands queued now, executes what waits, writes, answers.
@@ -155,7 +155,7 @@ impl Ordering {
             return Err(ended.into());
         }
         let execution = Arc::clone(&self.parts.shared.execution);
-        let mut state = execution.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = execution.blocking_write();
         let mut next = first;
         // What is queued now, not what keeps coming.
         for _ in 0..=commands.len() {

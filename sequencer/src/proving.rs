@@ -130,16 +130,21 @@ impl Proving {
     pub fn held(&self) -> usize {
         self.jobs().held_count()
     }
-    /// Ends leases whose time is over; gives their number.
+    /// Ends leases whose time is over; gives their number. Provers that wait wake up if there is one,
+    /// or if a quarantined batch's pause is over.
     pub fn expire(&self) -> Result<usize, JournalError> {
         let mut jobs = self.jobs();
-        let over = jobs.expire((self.clock)());
+        let now = (self.clock)();
+        let (over, due) = (jobs.expire(now), jobs.due(now));
         for number in &over {
             tracing::warn!(batch = number, "lease expired");
             self.write(&jobs, *number)?;
         }
         if !over.is_empty() {
             self.alert(jobs);
+        }
+        if due || !over.is_empty() {
+            self.lifecycle.poke();
         }
         Ok(over.len())
     }

@@ -23,7 +23,7 @@ use crate::disk::Disk;
 use crate::health::Thresholds;
 use crate::jobs::Jobs;
 use crate::lifecycle::Lifecycle;
-use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX};
+use crate::limits::{COMMANDS_MAX, LONG_CALLS_MAX, PACE_MS_MAX, READS_MAX};
 use crate::main_chain::MainChain;
 use crate::ordering::{Clock, Ordering, Parts, ReceiptSigner, Shared};
 use crate::proving::Proving;
@@ -204,6 +204,7 @@ impl Sequencer {
             disk: disk.clone(),
             operator_calls: config.operator_calls,
             long_calls: LongCalls::default(),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
         };
         let prover_api = ProverApi {
             proving: Arc::clone(&proving),
@@ -267,12 +268,7 @@ impl Sequencer {
             clock: Arc::clone(&clock),
         };
         tasks.thread("observer", move || observer.run_apart(pages));
-        let ticks = Ticks {
-            commands: commands.clone(),
-            proving,
-            lifecycle: Arc::clone(&lifecycle),
-            journal: Arc::clone(&journal),
-        };
+        let ticks = Ticks { commands: commands.clone(), proving, journal: Arc::clone(&journal) };
         tasks.background("ticks", ticks.run());
         tasks.background("disk", look_at_disk(disk.clone()));
         let follower = QueueFollower {

@@ -3,8 +3,8 @@
 //!
 //! The file is TOML; its keys are the flags' names with `_` for `-`. Its values become defaults of
 //! the command line's parser, so that every layer is checked by the same rules. Does not know which
-//! settings there are. Messages about the file never quote a value or a line: what stands in a wrong
-//! place may be a secret.
+//! settings there are. Messages about the file never quote a value or a line, nor a key that does not
+//! look like a name: what stands in a wrong place may be a secret.
 
 use clap::builder::Command;
 use clap::parser::ValueSource;
@@ -58,6 +58,9 @@ pub enum FileProblem {
     /// No setting of this name.
     #[error("unknown key `{0}`")]
     UnknownKey(String),
+    /// No setting of this name, which may be something else.
+    #[error("unknown key, not shown because it does not look like a setting's name")]
+    UnshownKey,
     /// Another type.
     #[error("`{key}` has type {have}, needs {need}")]
     WrongType {
@@ -135,6 +138,17 @@ fn needs(arg: &Arg) -> &'static str {
     }
 }
 
+/// Letters a name may have at most to be shown.
+const NAME_LETTERS_MAX: usize = 32;
+
+/// Whether a key of the file may be shown although no setting is called so: not if it may be a
+/// private key, of which even half is too much.
+fn looks_like_name(key: &str) -> bool {
+    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let long_hex = key.len() >= NAME_LETTERS_MAX && key.bytes().all(|b| b.is_ascii_hexdigit());
+    key.len() <= NAME_LETTERS_MAX && key.bytes().all(of_name) && !long_hex
+}
+
 /// The values of a file as flags would have them, each checked by itself, with their lines.
 fn file(
     path: &Path,
@@ -155,7 +169,8 @@ fn file(
         let key = key.get_ref().to_string();
         let known = command.get_arguments().find(|arg| arg.get_id() == key.as_str());
         let Some(arg) = known.filter(|arg| in_file(arg)) else {
-            return Err(refuse(at, FileProblem::UnknownKey(key)));
+            let named = looks_like_name(&key).then_some(FileProblem::UnknownKey(key));
+            return Err(refuse(at, named.unwrap_or(FileProblem::UnshownKey)));
         };
         let (value, need) = (value.get_ref(), needs(arg));
         let text = match value {
@@ -234,4 +249,22 @@ fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_looks_like_a_name_is_shown() {
+        let hex = "00112233445566778899aabbccddeeff";
+        for name in ["pol_ms", "main-chain", "poster_key", "deadbeef", &hex[1..], &"x".repeat(32)] {
+            assert!(looks_like_name(name), "{name}");
+        }
+        let whole = format!("0x{hex}{hex}");
+        for other in [hex, &whole, &whole[2..], &"x".repeat(33), "a key", "https://u:p@node", "ä"]
+        {
+            assert!(!looks_like_name(other), "{other}");
+        }
+    }
 }

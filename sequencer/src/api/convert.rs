@@ -131,8 +131,8 @@ pub fn batch_with_proof(record: BatchRecord) -> proto::Batch {
     }
 }
 /// The open batch as it is now.
-pub fn open_batch(shared: &Shared) -> proto::Batch {
-    let execution = shared.execution();
+pub async fn open_batch(shared: &Shared) -> proto::Batch {
+    let execution = shared.read().await;
     let head = execution.head();
     proto::Batch {
         number: head.number,

@@ -10,10 +10,11 @@ use crate::disk::Disk;
 use crate::journal::Journal;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{
-    LONG_CALLS_MAX, LONG_CALLS_PER_CONNECTION_MAX, PAGE_MAX, RETRY_AFTER_MS, UNSETTLED_BATCHES_MAX,
+    LONG_CALLS_MAX, LONG_CALLS_PER_CONNECTION_MAX, PAGE_MAX, READS_MAX, RETRY_AFTER_MS,
+    UNSETTLED_BATCHES_MAX,
 };
 use crate::ordering::{Shared, Written};
-use kerros_protocol::account::Address;
+use kerros_protocol::account::{AccountIndex, Address};
 use kerros_protocol::batch::{OpenRecord, SealedBatch};
 use kerros_protocol::encoding::fr_to_be;
 use kerros_protocol::proto::sequencer_service_server::SequencerService;
@@ -21,7 +22,7 @@ use kerros_protocol::proto::*;
 use kerros_protocol::transaction::TransactionId;
 use kerros_protocol::verification_key::VerificationKey;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -69,6 +70,8 @@ pub struct SequencerApi {
     pub operator_calls: bool,
     /// Places for long calls.
     pub long_calls: LongCalls,
+    /// Places for calls that read the executed state.
+    pub reads: Arc<Semaphore>,
 }
 
 /// Places for long calls, each kind for itself.
@@ -107,6 +110,12 @@ impl SequencerApi {
         }
         let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
         if waiting >= max { Err(SubmitError::Overloaded { waiting, max }) } else { Ok(()) }
+    }
+    /// A place among those who wait until the writer lets them read.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        let (waiting, max) = (READS_MAX, READS_MAX);
+        let refusal = |_| SubmitError::Overloaded { waiting, max }.into();
+        self.reads.try_acquire().map_err(refusal)
     }
     fn operator_only(&self) -> Result<(), Refusal> {
         let message = "operator calls are not enabled on this sequencer";
@@ -149,7 +158,8 @@ impl SequencerService for SequencerApi {
         let unsettled = self.lifecycle.unsettled() as u64;
         let final_batch = self.lifecycle.last_final();
         let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let execution = self.shared.execution();
+        let _place = self.place()?;
+        let execution = self.shared.read().await;
         let policy = execution.policy();
         Ok(Response::new(GetInfoResponse {
             chain_id: deployment.chain_id,
@@ -230,7 +240,8 @@ impl SequencerService for SequencerApi {
         let missing = || Refusal::new(Code::NotFound, "ACCOUNT_NOT_FOUND", "no such account");
         let by = request.into_inner().by;
         let by = by.ok_or_else(|| Refusal::argument("by", "is missing"))?;
-        let execution = self.shared.execution();
+        let _place = self.place()?;
+        let execution = self.shared.read().await;
         let index = match by {
             get_account_request::By::Index(index) => convert::index("index", index)?,
             get_account_request::By::Triple(triple) => {
@@ -255,9 +266,13 @@ impl SequencerService for SequencerApi {
         let request = request.into_inner();
         let key = convert::key("key", &request.key)?;
         let size = page(request.page_size);
-        let execution = self.shared.execution();
-        let mut indices = execution.accounts_of(key);
-        indices.retain(|index| index.get() > request.after_index);
+        let Ok(first) = AccountIndex::new(request.after_index.saturating_add(1)) else {
+            return Ok(Response::new(ListAccountsResponse::default()));
+        };
+        let _place = self.place()?;
+        let execution = self.shared.read().await;
+        // One more than is told: whether there is a next page.
+        let mut indices: Vec<_> = execution.accounts_of(key, first).take(size + 1).collect();
         let more = indices.len() > size;
         indices.truncate(size);
         let next = indices.last().filter(|_| more).map_or(0, |index| index.get());
@@ -287,6 +302,7 @@ impl SequencerService for SequencerApi {
 
     async fn get_batch(&self, request: Request<GetBatchRequest>) -> Answer<GetBatchResponse> {
         let GetBatchRequest { number, with_data } = request.into_inner();
+        let _place = self.place()?;
         let record = self.lifecycle.record(number).map_err(Refusal::internal)?;
         let batch = match record {
             Some(record) if with_data && record.state() != BatchState::Open => {
@@ -298,7 +314,7 @@ impl SequencerService for SequencerApi {
             }
             Some(record) => convert::batch(record),
             None => {
-                let open = convert::open_batch(&self.shared);
+                let open = convert::open_batch(&self.shared).await;
                 if open.number != number {
                     return Err(Self::no_batch(number).into());
                 }
@@ -313,12 +329,13 @@ impl SequencerService for SequencerApi {
         request: Request<ListBatchesRequest>,
     ) -> Answer<ListBatchesResponse> {
         let ListBatchesRequest { page_size, before_number } = request.into_inner();
-        let above = self.shared.execution().head().number + 1;
+        let _place = self.place()?;
+        let above = self.shared.read().await.head().number + 1;
         let start = if before_number == 0 { above } else { before_number.min(above) };
         let mut batches = Vec::new();
         let mut next = start;
         for number in (1..start).rev().take(page(page_size)) {
-            let batch = watch::view(&self.lifecycle, &self.shared, number);
+            let batch = watch::view(&self.lifecycle, &self.shared, number).await;
             batches.extend(batch.map_err(Refusal::internal)?);
             next = number;
         }

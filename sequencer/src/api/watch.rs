@@ -33,7 +33,8 @@ async fn news<T>(
     }
 }
 
-/// Sends every batch from `from` on, and again on every change of state or quarantine.
+/// Sends every batch from `from` on, and again on every change of state or quarantine; each time
+/// with the first number that was not sent as final.
 pub fn watch_batches(
     lifecycle: Arc<Lifecycle>,
     shared: Shared,
@@ -44,15 +45,15 @@ pub fn watch_batches(
     tokio::spawn(async move {
         let _seat = seat;
         let mut revision = lifecycle.watch();
-        // First number that was never sent as final, and what was sent of those above.
-        let mut next = if from == 0 { shared.execution().head().number } else { from };
+        // First number that was never sent as final, and what was sent of it and those above.
+        let mut next = if from == 0 { shared.read().await.head().number } else { from };
         let mut sent: BTreeMap<u64, (i32, bool)> = BTreeMap::new();
         loop {
             revision.mark_unchanged();
-            let open = shared.execution().head().number;
+            let open = shared.read().await.head().number;
             let mut number = next;
             while number <= open {
-                let batch = match view(&lifecycle, &shared, number) {
+                let batch = match view(&lifecycle, &shared, number).await {
                     Ok(Some(batch)) => batch,
                     Ok(None) => break,
                     Err(error) => {
@@ -61,18 +62,14 @@ pub fn watch_batches(
                     }
                 };
                 let (state, quarantined) = (batch.state, batch.quarantined);
-                if sent.get(&number) != Some(&(state, quarantined)) {
-                    let answer = WatchBatchesResponse { batch: Some(batch) };
+                if sent.insert(number, (state, quarantined)) != Some((state, quarantined)) {
+                    next = settle(&mut sent, next);
+                    let answer = WatchBatchesResponse { batch: Some(batch), resume_number: next };
                     if send.send(Ok(answer)).await.is_err() {
                         return;
                     }
-                    sent.insert(number, (state, quarantined));
                 }
-                if number == next && state == i32::from(BatchState::Final) {
-                    sent.remove(&number);
-                    next += 1;
-                }
-                number += 1;
+                number = next.max(number + 1);
             }
             if !news(&send, &mut revision, &lifecycle).await {
                 return;
@@ -82,8 +79,18 @@ pub fn watch_batches(
     ReceiverStream::new(answers)
 }
 
+/// Forgets those from `next` on that were sent as final; gives the first that was not.
+fn settle(sent: &mut BTreeMap<u64, (i32, bool)>, mut next: u64) -> u64 {
+    // A later one may have been seen final before an earlier one was.
+    while sent.get(&next).is_some_and(|(state, _)| *state == i32::from(BatchState::Final)) {
+        sent.remove(&next);
+        next += 1;
+    }
+    next
+}
+
 /// A batch in its present state, the open one included.
-pub fn view(
+pub async fn view(
     lifecycle: &Lifecycle,
     shared: &Shared,
     number: u64,
@@ -91,7 +98,7 @@ pub fn view(
     if let Some(record) = lifecycle.record(number)? {
         return Ok(Some(convert::batch(record)));
     }
-    let open = convert::open_batch(shared);
+    let open = convert::open_batch(shared).await;
     Ok((open.number == number).then_some(open))
 }
 
@@ -191,4 +198,21 @@ pub fn follow_receipts(
         }
     });
     ReceiverStream::new(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_resumes_at_the_first_batch_that_it_was_not_told_final() {
+        let state = |state: BatchState| (i32::from(state), false);
+        let (posted, done) = (state(BatchState::Posted), state(BatchState::Final));
+        let mut sent = BTreeMap::from([(3, posted), (4, done), (5, done), (6, posted)]);
+        assert_eq!(settle(&mut sent, 3), 3, "3 is not final yet, whatever 4 is");
+        sent.insert(3, done);
+        assert_eq!(settle(&mut sent, 3), 6);
+        assert_eq!(sent, BTreeMap::from([(6, posted)]), "nothing is kept for ever");
+        assert_eq!(settle(&mut BTreeMap::new(), 9), 9);
+    }
 }

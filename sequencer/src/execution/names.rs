@@ -1,49 +1,63 @@
 //! Which account has a key, an asset and an owner: an index over the ledger, which has the names.
 //!
-//! An entry is 16 bytes: keyed hashes of the name's parts and the account's index, in order. Whoever
-//! asks compares with the ledger, so that two names with one hash cost a look more and change nothing:
-//! what is found does not depend on the hashes' keys, which are random so that nobody can choose such
-//! names.
+//! Two orders of entries of 8 bytes, a keyed hash and the account's index: by name, to find one, and
+//! by key, to list a key's accounts from any of them on. Whoever asks compares with the ledger, so that
+//! two names with one hash cost a look more and change nothing: what is found does not depend on the
+//! hashes' keys, which are random so that nobody can choose such names.
 
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex, Address};
 use kerros_protocol::ledger::Ledger;
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::ops::RangeInclusive;
 
-/// Of one account: hash of its key, hash of the whole name, index.
-type Entry = (u64, u32, AccountIndex);
+/// Half of a hash of what is looked for, and an account that has it. With 2^28 accounts of other
+/// names, the most there can be, every sixteenth search meets one of them.
+type Entry = (u32, AccountIndex);
 
 /// The index.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
-    entries: BTreeSet<Entry>,
+    by_name: BTreeSet<Entry>,
+    by_key: BTreeSet<Entry>,
     hashes: RandomState,
+}
+
+/// The entries of a hash from an account on.
+fn from(hash: u32, first: AccountIndex) -> RangeInclusive<Entry> {
+    (hash, first)..=(hash, AccountIndex::LAST)
 }
 
 impl Names {
     /// Of all accounts that exist.
     pub fn of(ledger: &Ledger) -> Self {
-        let mut names = Self { entries: BTreeSet::new(), hashes: RandomState::new() };
-        // Sorted first, so that the tree is built of full nodes.
-        let entry = |(index, account): (_, &Account)| names.entry(index, account);
-        let entries: Vec<Entry> = ledger.existing().map(entry).collect();
-        names.entries = entries.into_iter().collect();
+        let hashes = RandomState::new();
+        let (by_name, by_key) = (BTreeSet::new(), BTreeSet::new());
+        let mut names = Self { by_name, by_key, hashes };
+        // One after the other, and each sorted before, so that the trees are built of full nodes.
+        let all = |hash: &dyn Fn(&Account) -> u32| -> BTreeSet<Entry> {
+            let entries = ledger.existing().map(|(index, account)| (hash(account), index));
+            entries.collect::<Vec<_>>().into_iter().collect()
+        };
+        names.by_name = all(&|account| names.name(&account.key, account.asset, &account.owner));
+        names.by_key = all(&|account| names.key(&account.key));
         names
     }
-    fn entry(&self, index: AccountIndex, account: &Account) -> Entry {
-        let (key, name) = self.hashes(&account.key, account.asset, &account.owner);
-        (key, name, index)
+    fn hash(&self, what: impl Hash) -> u32 {
+        u32::try_from(self.hashes.hash_one(what) >> 32).unwrap_or(u32::MAX)
     }
-    fn hashes(&self, key: &Fr, asset: u16, owner: &Address) -> (u64, u32) {
-        let name = self.hashes.hash_one((key, asset, owner));
-        // Half of it is enough: entries with the same key are few, and every one is compared.
-        (self.hashes.hash_one(key), u32::try_from(name >> 32).unwrap_or(u32::MAX))
+    fn name(&self, key: &Fr, asset: u16, owner: &Address) -> u32 {
+        self.hash((key, asset, owner))
+    }
+    fn key(&self, key: &Fr) -> u32 {
+        self.hash(key)
     }
     /// Adds an account.
     pub fn add(&mut self, index: AccountIndex, account: &Account) {
-        let entry = self.entry(index, account);
-        self.entries.insert(entry);
+        let Account { key, asset, owner, .. } = account;
+        self.by_name.insert((self.name(key, *asset, owner), index));
+        self.by_key.insert((self.key(key), index));
     }
     /// The account of a name. Equal names come from forks of history only: the first one counts.
     pub fn find(
@@ -53,25 +67,23 @@ impl Names {
         asset: u16,
         owner: &Address,
     ) -> Option<AccountIndex> {
-        let (by_key, by_name) = self.hashes(key, asset, owner);
-        let last = AccountIndex::LAST;
-        let entries =
-            self.entries.range((by_key, by_name, AccountIndex::FIRST)..=(by_key, by_name, last));
-        entries.map(|(_, _, index)| *index).find(|index| {
+        let entries = self.by_name.range(from(self.name(key, asset, owner), AccountIndex::FIRST));
+        entries.map(|(_, index)| *index).find(|index| {
             let account = ledger.get(*index);
             (&account.key, account.asset, &account.owner) == (key, asset, owner)
         })
     }
-    /// The accounts of a key, in ascending order.
-    pub fn of_key(&self, ledger: &Ledger, key: &Fr) -> Vec<AccountIndex> {
-        let by_key = self.hashes.hash_one(key);
-        let entries = self
-            .entries
-            .range((by_key, 0, AccountIndex::FIRST)..=(by_key, u32::MAX, AccountIndex::LAST));
-        let indices = entries.map(|(_, _, index)| *index);
-        let mut indices: Vec<_> = indices.filter(|index| ledger.get(*index).key == *key).collect();
-        indices.sort_unstable();
-        indices
+    /// The accounts of a key from an index on, in ascending order; each costs the same however many
+    /// there are.
+    pub fn of_key<'a>(
+        &'a self,
+        ledger: &'a Ledger,
+        key: Fr,
+        first: AccountIndex,
+    ) -> impl Iterator<Item = AccountIndex> + 'a {
+        let entries = self.by_key.range(from(self.key(&key), first));
+        let indices = entries.map(|(_, index)| *index);
+        indices.filter(move |index| ledger.get(*index).key == key)
     }
 }
 
@@ -109,8 +121,35 @@ mod tests {
         for key in 1..=8 {
             let need: Vec<_> =
                 (1..2_000).filter(|i| name(*i).key == Fr::from(key)).map(index).collect();
-            assert_eq!(names.of_key(&ledger, &Fr::from(key)), need);
+            let listed = |first| names.of_key(&ledger, Fr::from(key), first);
+            assert_eq!(listed(AccountIndex::FIRST).collect::<Vec<_>>(), need);
+            let rest = need.get(100..).unwrap_or_default();
+            if let Some(first) = rest.first() {
+                assert_eq!(listed(*first).take(50).collect::<Vec<_>>(), rest[..50]);
+            }
         }
+    }
+
+    #[test]
+    fn a_page_of_a_keys_accounts_does_not_cost_more_the_more_there_are() {
+        const PAGE: usize = 100;
+        let mut ledger = Ledger::new(18);
+        let one =
+            |i: u32| account(1, u16::try_from(i % 1_000).expect("small") + 1, (i >> 10) as u8);
+        let index = |i| AccountIndex::new(i).expect("in range");
+        (1..=200_000).for_each(|i| ledger.set(index(i), one(i)));
+        let names = Names::of(&ledger);
+        let listed = |first, most| -> Vec<_> {
+            names.of_key(&ledger, Fr::from(1u64), first).take(most).collect()
+        };
+        let started = std::time::Instant::now();
+        let all = listed(AccountIndex::FIRST, usize::MAX);
+        let once = started.elapsed();
+        assert_eq!(all.len(), 200_000);
+        let started = std::time::Instant::now();
+        all.chunks(PAGE).for_each(|page| assert_eq!(listed(page[0], PAGE), page));
+        // Reading everything for each of 2,000 pages would take a thousand times as long.
+        assert!(started.elapsed() < once * 100, "{:?}, all at once {once:?}", started.elapsed());
     }
 
     #[test]
@@ -126,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_sixteen_bytes() {
-        assert_eq!(size_of::<Entry>(), 16);
+    fn an_accounts_two_entries_are_sixteen_bytes() {
+        assert_eq!(2 * size_of::<Entry>(), 16);
     }
 }

@@ -68,8 +68,8 @@ impl Observer {
         Ok(())
     }
 
-    /// Looks, and serves the pages, on this thread alone: calls that wait for the executed state
-    /// hold up the runtime they share if the writer is stalled, and that has to be told.
+    /// Looks, and serves the pages, on this thread alone: whatever holds up the runtime of the calls
+    /// has to be told.
     pub fn run_apart(self, listener: Option<std::net::TcpListener>) -> Result<(), TaskError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(TaskError::Thread)?.block_on(async {

@@ -3,7 +3,6 @@
 use super::failure::TaskError;
 use crate::disk::Disk;
 use crate::journal::{Journal, JournalError};
-use crate::lifecycle::Lifecycle;
 use crate::limits::{BALANCE_LOOK_MS, DISK_LOOK_MS, TICK_MS};
 use crate::main_chain::At;
 use crate::mempool::Command;
@@ -29,7 +28,6 @@ pub async fn look_at_disk(disk: Disk) -> Result<(), TaskError> {
 pub struct Ticks {
     pub commands: mpsc::Sender<Command>,
     pub proving: Arc<Proving>,
-    pub lifecycle: Arc<Lifecycle>,
     pub journal: Arc<Journal>,
 }
 
@@ -51,7 +49,6 @@ impl Ticks {
             let expired = self.proving.expire()?;
             if expired > 0 {
                 metrics::counter!(crate::metrics::LEASES_EXPIRED).increment(expired as u64);
-                self.lifecycle.poke();
             }
         }
     }

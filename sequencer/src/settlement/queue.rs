@@ -50,7 +50,7 @@ pub struct QueueFollower {
 impl QueueFollower {
     /// Follows until the writer is gone or the task is dropped.
     pub async fn run(self) -> Result<(), QueueError> {
-        let mut next = self.shared.execution().queue_next();
+        let mut next = self.shared.read().await.queue_next();
         let mut backoff = Backoff::new();
         loop {
             let pause = match self.step(&mut next).await {
@@ -96,7 +96,7 @@ impl QueueFollower {
         let contract = &self.contract;
         let Some((view, at)) = self.look().await? else { return Ok(Step::Current) };
         let tail = view.queue_final;
-        let taken = self.shared.execution().queue_next();
+        let taken = self.shared.read().await.queue_next();
         metrics::gauge!(crate::metrics::QUEUE_WAITING).set(tail.saturating_sub(taken) as f64);
         let end = tail.min(*next + QUEUE_POLL_MAX).min(taken + QUEUE_PREFETCH_MAX as u64);
         let mut entries = Vec::new();

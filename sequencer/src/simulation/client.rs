@@ -83,8 +83,8 @@ impl Client {
     }
     fn accounts(&self, process: &Process) -> Vec<(AccountIndex, Account)> {
         let state = process.shared.execution();
-        let indices = state.accounts_of(setup::key_of(self.name));
-        indices.into_iter().map(|index| (index, state.ledger().get(index))).collect()
+        let indices = state.accounts_of(setup::key_of(self.name), AccountIndex::FIRST);
+        indices.map(|index| (index, state.ledger().get(index))).collect()
     }
     fn payee(process: &Process, asset: u16, dice: &mut StdRng) -> Option<(AccountIndex, u8)> {
         let name = dice.gen_range(1..=USERS);

@@ -20,7 +20,7 @@ use crate::service::restore::recover;
 use crate::settlement::contract::Contract;
 use crate::settlement::finality::Finality;
 use crate::settlement::post::Poster;
-use crate::settlement::queue::QueueFollower;
+use crate::settlement::queue::{QueueError, QueueFollower};
 use crate::settlement::{StepError, is_curable};
 use crate::verification::BatchVerifier;
 use kerros_protocol::batch::BatchData;
@@ -58,16 +58,38 @@ impl BatchVerifier for Oracle {
     }
 }
 
-type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Posting = Task<(Poster, Result<(), StepError>)>;
-type Looking = Task<(Finality, Result<(), StepError>)>;
-type Following = Task<(QueueFollower, u64, Result<(), String>)>;
+type Task<S, E> = Pin<Box<dyn Future<Output = (S, Result<(), E>)> + Send>>;
 
 /// A task that is called again and again, and may be suspended at any question to the chain.
-enum Loop<S, T> {
+enum Loop<S, E> {
     Idle(S),
-    Running(T),
+    Running(Task<S, E>),
+    /// It panicked.
     Gone,
+}
+
+impl<S: 'static, E: 'static> Loop<S, E> {
+    /// Begins a step or goes on with one that was suspended; what came of it if it has ended.
+    fn drive<T>(&mut self, step: impl FnOnce(S) -> T) -> Result<(), E>
+    where
+        T: Future<Output = (S, Result<(), E>)> + Send + 'static,
+    {
+        let mut task: Task<S, E> = match std::mem::replace(self, Self::Gone) {
+            Self::Idle(state) => Box::pin(step(state)),
+            Self::Running(task) => task,
+            Self::Gone => return Ok(()),
+        };
+        match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready((state, result)) => {
+                *self = Self::Idle(state);
+                result
+            }
+            Poll::Pending => {
+                *self = Self::Running(task);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// The parts of a running sequencer.
@@ -86,9 +108,9 @@ pub struct Process {
     keys: KeyCache,
     dice: StdRng,
     submissions: Vec<(Submission, Lease)>,
-    posting: Loop<Poster, Posting>,
-    looking: Loop<Finality, Looking>,
-    following: Loop<(QueueFollower, u64), Following>,
+    posting: Loop<Poster, StepError>,
+    looking: Loop<Finality, StepError>,
+    following: Loop<(QueueFollower, u64), QueueError>,
 }
 
 /// Why a process ended by itself.
@@ -98,13 +120,6 @@ pub enum End {
     Disk,
     /// It must not have.
     Wrong(String),
-}
-
-fn poll<T>(task: &mut Task<T>) -> Option<T> {
-    match task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => Some(done),
-        Poll::Pending => None,
-    }
 }
 
 /// The marks that a start compares; refuses a log that lacks what was acknowledged.
@@ -333,65 +348,35 @@ impl Process {
     }
     /// Posting goes on.
     pub fn post(&mut self) -> Result<(), End> {
-        self.posting = match std::mem::replace(&mut self.posting, Loop::Gone) {
-            Loop::Idle(mut poster) => Loop::Running(Box::pin(async move {
-                let result = poster.step().await.map(|_| ());
-                (poster, result)
-            })),
-            other => other,
-        };
-        if let Loop::Running(task) = &mut self.posting
-            && let Some((poster, result)) = poll(task)
-        {
-            self.posting = Loop::Idle(poster);
-            return self.settled("posting", result);
-        }
-        Ok(())
+        let result = self.posting.drive(|mut poster| async move {
+            let result = poster.step().await.map(|_| ());
+            (poster, result)
+        });
+        self.settled("posting", result)
     }
     /// Finality goes on.
     pub fn look(&mut self) -> Result<(), End> {
-        self.looking = match std::mem::replace(&mut self.looking, Loop::Gone) {
-            Loop::Idle(finality) => Loop::Running(Box::pin(async move {
-                let result = finality.step().await;
-                (finality, result)
-            })),
-            other => other,
-        };
-        if let Loop::Running(task) = &mut self.looking
-            && let Some((finality, result)) = poll(task)
-        {
-            self.looking = Loop::Idle(finality);
-            return self.settled("finality", result);
-        }
-        Ok(())
+        let result = self.looking.drive(|finality| async move {
+            let result = finality.step().await;
+            (finality, result)
+        });
+        self.settled("finality", result)
     }
     fn settled(&self, what: &str, result: Result<(), StepError>) -> Result<(), End> {
         match result {
-            Ok(()) => Ok(()),
             Err(StepError::Chain(error)) if is_curable(&error) => Ok(()),
-            Err(error) => Err(self.ended(what, error)),
+            result => result.map_err(|error| self.ended(what, error)),
         }
     }
     /// Following the queue goes on.
     pub fn follow(&mut self) -> Result<(), End> {
-        self.following = match std::mem::replace(&mut self.following, Loop::Gone) {
-            Loop::Idle((follower, mut next)) => Loop::Running(Box::pin(async move {
-                let result = follower.step(&mut next).await;
-                let result = match result {
-                    Ok(_) => Ok(()),
-                    Err(crate::settlement::queue::QueueError::Chain(e)) if is_curable(&e) => Ok(()),
-                    Err(error) => Err(error.to_string()),
-                };
-                (follower, next, result)
-            })),
-            other => other,
-        };
-        if let Loop::Running(task) = &mut self.following
-            && let Some((follower, next, result)) = poll(task)
-        {
-            self.following = Loop::Idle((follower, next));
-            return result.map_err(|error| self.ended("queue", error));
+        let result = self.following.drive(|(follower, mut next)| async move {
+            let result = follower.step(&mut next).await.map(|_| ());
+            ((follower, next), result)
+        });
+        match result {
+            Err(QueueError::Chain(error)) if is_curable(&error) => Ok(()),
+            result => result.map_err(|error| self.ended("queue", error)),
         }
-        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! A world made from one seed: which thing happens next, when processes die, and what must hold
 //! whatever happens.
 
+mod provers;
+
 use super::chain::SimulatedChain;
 use super::client::{Client, Told, USERS};
 use super::process::{End, LEASE_MS, Process, check_watermark};
@@ -8,11 +10,11 @@ use super::setup::{self, Setup};
 use super::store::{Crash, Disk, Fate};
 use super::truth;
 use crate::mempool::Command;
-use crate::proving::Submission;
 use alloy::primitives::{Address, U256};
 use kerros_protocol::account::AssetId;
 use kerros_protocol::proto::BatchState;
 use kerros_verifier::contract::Kerros;
+use provers::Prover;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -38,12 +40,6 @@ pub struct Report {
     pub reorganisations: u32,
     pub lost_tails: u32,
     pub trace: [u8; 32],
-}
-
-struct Prover {
-    name: String,
-    /// Batch, epoch, the batch's bytes.
-    lease: Option<(u64, u64, Vec<u8>)>,
 }
 
 pub struct World {
@@ -73,7 +69,7 @@ impl World {
         let mut fork = || StdRng::seed_from_u64(dice.r#gen());
         let disk = Disk::new(fork());
         let chain = SimulatedChain::new(setup.key.clone(), setup.domain, fork());
-        let provers = ["a", "b"].map(|name| Prover { name: name.to_owned(), lease: None });
+        let provers = ["a", "b"].map(Prover::new);
         let mut own = fork();
         Self {
             setup,
@@ -250,78 +246,6 @@ impl World {
             self.now.store(before.saturating_sub(5_000), Ordering::Relaxed);
         }
         self.inside(|process, _| process.tick())
-    }
-    /// A prover leases, beats, gives up or hands a proof in.
-    fn prove(&mut self, trouble: bool) -> Result<(), String> {
-        let place = self.dice.gen_range(0..self.provers.len());
-        let action = if trouble { self.dice.gen_range(0..10) } else { 9 };
-        let Prover { name, lease } = &mut self.provers[place];
-        let name = name.clone();
-        let Some((number, epoch, bytes)) = lease.clone() else {
-            let mut leased = None;
-            self.inside(|process, _| match process.proving.lease(&name) {
-                Ok(lease) => {
-                    leased = lease;
-                    Ok(())
-                }
-                Err(_) if process.journal.failed() => Err(End::Disk),
-                Err(error) => Err(End::Wrong(error.to_string())),
-            })?;
-            if let Some((lease, bytes)) = leased {
-                let last = self.epochs.insert(lease.number, lease.epoch).unwrap_or(0);
-                if lease.epoch <= last {
-                    return Err(format!("epoch {} of batch {} again", lease.epoch, lease.number));
-                }
-                self.provers[place].lease = Some((lease.number, lease.epoch, bytes));
-            }
-            return Ok(());
-        };
-        let setup = self.setup;
-        match action {
-            // Slow.
-            0..4 => Ok(()),
-            4 => {
-                self.provers[place].lease = None;
-                Ok(())
-            }
-            5 => self.inside(|process, _| {
-                // Refused if it is over.
-                let _ = process.proving.heartbeat(number, epoch);
-                Ok(())
-            }),
-            6 => {
-                self.provers[place].lease = None;
-                let failed = self.dice.r#gen();
-                self.inside(|process, _| match process.proving.release(number, epoch, failed) {
-                    Err(_) if process.journal.failed() => Err(End::Disk),
-                    _ => Ok(()),
-                })
-            }
-            _ => {
-                let well = action > 7;
-                let proof = setup::prove(setup, &bytes, well);
-                let phases = Vec::new();
-                let submission = Submission { number, epoch, proof, phases, constraints: 1 };
-                // Sent twice now and then.
-                if action != 8 {
-                    self.provers[place].lease = None;
-                }
-                self.inside(|process, _| process.submit(submission))
-            }
-        }
-    }
-    fn verify(&mut self) -> Result<(), String> {
-        let mut stored = None;
-        self.inside(|process, _| {
-            stored = process.verify()?;
-            Ok(())
-        })?;
-        match stored {
-            Some((number, epoch)) if self.epochs.get(&number) != Some(&epoch) => {
-                Err(format!("a proof of batch {number} with the stale epoch {epoch}"))
-            }
-            _ => Ok(()),
-        }
     }
     /// Something enters the contract's queue.
     fn enter(&mut self) {

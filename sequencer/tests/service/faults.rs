@@ -1,7 +1,8 @@
 //! System calls of the real binary that never come to their end (SIGKILL on entry) or fail (EIO):
 //! injected by strace, counted in each thread for itself.
 
-use crate::child::{Site, Told, Unsound, audit, check, load, seed, skipped};
+use crate::child::{Site, seed, skipped};
+use crate::told::{Told, Unsound, audit, check, load};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! A disk that fills up: a small file system of the test's own.
 
-use crate::child::{Process, Site, Told, audit, check, load, skipped};
+use crate::child::{Process, Site, skipped};
 use crate::rig::{account_key, at, becomes, owner, reason, secret, transfer, transient};
+use crate::told::{Told, audit, check, load};
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{GetAccountRequest, RejectionDetail, get_account_request::By};
 use kerros_protocol::proto::{GetInfoRequest, OpenAccountRequest, SubmitTransactionRequest};

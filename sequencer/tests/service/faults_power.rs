@@ -8,8 +8,9 @@
 //! nothing. A sync that strace answers in the kernel's place (`retval=0`) is a missing sync: the
 //! suite must notice.
 
-use crate::child::{Site, Told, Unsound, audit, check, load, seed};
+use crate::child::{Site, seed};
 use crate::faults::{can_trace, strace};
+use crate::told::{Told, Unsound, audit, check, load};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::HashMap;

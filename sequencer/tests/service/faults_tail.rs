@@ -1,7 +1,8 @@
 //! The end of the log torn or damaged after the process was killed: either everything acknowledged
 //! is there, or the start is refused with what is missing, and refusing changes nothing.
 
-use crate::child::{Site, Told, audit, check, load, seed};
+use crate::child::{Site, seed};
+use crate::told::{Told, audit, check, load};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;

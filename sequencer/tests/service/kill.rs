@@ -2,8 +2,9 @@
 //! was acknowledged, kept by the clients, must be part of the state that comes back. A prover works
 //! all the while, and the chain must hold every batch once.
 
-use crate::child::{PAYERS, Site, Told, audit, connect, open_accounts, pay, prove, seed};
+use crate::child::{PAYERS, Site, connect, seed};
 use crate::rig::{account_key, wallet};
+use crate::told::{Told, audit, open_accounts, pay, prove};
 use kerros_protocol::proto::{self, GetInfoRequest};
 use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain};
 use kerros_sequencer::settlement::contract::Contract;

@@ -1,7 +1,8 @@
 //! What an operator sees of the real binary: its log, its metrics, and how it stops.
 
-use crate::child::{PAYERS, Process, Site, Told, check, connect, load, pay, prove};
+use crate::child::{PAYERS, Process, Site, connect};
 use crate::rig::{health_client, page, reason, secret, transfer};
+use crate::told::{Told, check, load, pay, prove};
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::submit_transactions_response::Result as Outcome;
 use kerros_protocol::proto::{
@@ -193,5 +194,5 @@ async fn sigterm_with_open_streams_ends_in_time_and_loses_nothing_that_was_ackno
     let process = site.start();
     check(&process, &known, 0).await.unwrap();
     process.kill();
-    crate::child::audit(&site, &known);
+    crate::told::audit(&site, &known);
 }

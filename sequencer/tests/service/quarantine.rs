@@ -115,3 +115,21 @@ async fn a_batch_that_cannot_be_proved_is_quarantined_and_the_later_ones_are_ver
     running.reached(4, BatchState::Final).await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prover_that_waits_is_given_a_quarantined_batch_when_its_pause_is_over() {
+    let (rig, config) = rig().await;
+    let mut running = rig.start(config).await;
+    seal(&rig, &mut running, 1).await;
+    for _ in 0..3 {
+        assert_eq!(work(&rig, &mut running, 0).await, Some(1));
+    }
+    assert_eq!(running.lease("too early").await, None);
+    // Nothing else happens meanwhile that could wake it.
+    let wait = proto::LeaseBatchRequest { prover_id: "patient".to_owned(), wait_ms: 20_000 };
+    let leased = running.prover.lease_batch(wait);
+    let leased = tokio::time::timeout(Duration::from_millis(20 * LEASE_MS), leased).await;
+    let lease = leased.expect("long before the wait is over").unwrap().into_inner().lease;
+    assert_eq!(lease.map(|lease| (lease.batch_number, lease.epoch)), Some((1, 4)));
+    running.stop().await;
+}

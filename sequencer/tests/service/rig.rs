@@ -214,7 +214,35 @@ pub fn account(name: u8, asset: u16, balance: u64, nonce: u32) -> Account {
     Account { key: account_key(name).get(), balance, nonce, asset, owner: owner(0) }
 }
 
+/// A writer that cannot turn.
+pub struct Stall {
+    release: std::sync::mpsc::Sender<()>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Stall {
+    pub fn end(self) {
+        self.release.send(()).unwrap();
+        self.reader.join().unwrap();
+    }
+}
+
 impl Running {
+    /// The writer needs the state for itself; a reader that does not let go keeps it from turning,
+    /// and once the writer waits, everybody else who wants to read waits too.
+    pub fn stall(&self) -> Stall {
+        let shared = self.handle.shared().clone();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (reads, reading) = std::sync::mpsc::channel::<()>();
+        let reader = std::thread::spawn(move || {
+            let _state = shared.execution();
+            reads.send(()).unwrap();
+            // Not for ever: a runtime that is held up could not end it.
+            let _ = released.recv_timeout(Duration::from_secs(25));
+        });
+        reading.recv().unwrap();
+        Stall { release, reader }
+    }
     pub async fn new(handle: SequencerHandle) -> Self {
         let url = format!("http://{}", handle.address);
         let client = SequencerServiceClient::connect(url).await.unwrap();

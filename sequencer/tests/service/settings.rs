@@ -22,6 +22,9 @@ owner = "0x0303030303030303030303030303030303030303"
 "#;
 const URL: &str = "http://user:pAsSwOrD@127.0.0.1:1/v3/aPiKeY?token=tOkEn";
 const URL_SECRETS: [&str; 3] = ["pAsSwOrD", "aPiKeY", "tOkEn"];
+/// What somebody may take for a key of the file.
+const PRIVATE_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const UNSHOWN: &str = "unknown key, not shown because it does not look like a setting's name";
 
 fn file(text: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -123,6 +126,8 @@ fn what_is_wrong_in_a_file_is_told_with_its_file_line_and_key() {
         ("log_format = \"xml\"", "`log_format`: needs text or json"),
         ("poll_ms = 1\npoll_ms = 2", "duplicate key"),
         ("poster_key = \"0x0d0d\"", "unknown key `poster_key`"),
+        (&format!("{PRIVATE_KEY} = 1"), UNSHOWN),
+        (&format!("\"0x{PRIVATE_KEY}\" = 1"), UNSHOWN),
     ] {
         let (_dir, path) = file(&format!("{REQUIRED}{line}\n"));
         let output = run(&path, &[], &[]);
