@@ -126,11 +126,12 @@ impl Checker {
         let mut rng = StdRng::from_entropy();
         let mut keys = KeyCache::new(KEYS_REMEMBERED, &mut rng);
         while let Some(chunk) = self.intake.take(CHUNK_MAX) {
+            // The pause too: else connections that rest would have half of the chunks under one.
+            let (suspect, started) = (chunk.suspect, Instant::now());
             let pause = (self.pace)();
             if pause > 0 {
                 std::thread::sleep(Duration::from_millis(pause));
             }
-            let (suspect, started) = (chunk.suspect, Instant::now());
             let command = check(chunk, self.domain, &mut keys, &mut rng);
             if suspect {
                 self.intake.rest(started.elapsed() * SUSPECT_REST);

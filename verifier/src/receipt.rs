@@ -110,8 +110,9 @@ impl ReceiptCheck {
         Ok(one != other && (twice || broken || first.previous == second.hash(self.domain)))
     }
     /// Whether two receipts of openings convict their signer: both are good, and they promise one index
-    /// to two accounts, two indices to one account, or follow the same receipt; or one follows the other
-    /// in an earlier batch.
+    /// to two accounts, two indices to one account, or follow the same receipt; or they are not where
+    /// they must be in a chain that has every index once and in order: neighbouring indices follow each
+    /// other, no others do, and a higher one is in no earlier batch.
     pub fn contradict_openings(
         &self,
         one: &Receipt<Opening>,
@@ -124,14 +125,15 @@ impl ReceiptCheck {
             let OpenRecord { asset, owner, key, .. } = opening.record;
             (asset, owner, key)
         };
-        let follows =
-            |later: &Opening, earlier: &Opening| later.previous == earlier.hash(self.domain);
         let twice = one.record.index == other.record.index
             || whose(one) == whose(other)
             || one.previous == other.previous;
-        let back = (follows(one, other) && one.batch < other.batch)
-            || (follows(other, one) && other.batch < one.batch);
-        Ok(one != other && (twice || back))
+        let ordered = one.record.index < other.record.index;
+        let (first, second) = if ordered { (one, other) } else { (other, one) };
+        let next = first.record.index.get() + 1 == second.record.index.get();
+        let linked = second.previous == first.hash(self.domain);
+        let back = first.previous == second.hash(self.domain) || first.batch > second.batch;
+        Ok(one != other && (twice || back || linked != next))
     }
 }
 
@@ -260,12 +262,17 @@ mod tests {
             sign(2, 2, 3, [0; 32]),
             sign(2, 2, 2, link),
             sign(1, 1, 4, [9; 32]),
+            // Index 1 was given away again, and 2 follows that one.
+            sign(2, 2, 3, [6; 32]),
+            // A link that leaves an index out, and a higher index in an earlier batch.
+            sign(3, 2, 3, link),
+            sign(3, 3, 1, [4; 32]),
         ];
         for other in &bad {
             assert_eq!(check.contradict_openings(&first, other), Ok(true), "{other:?}");
             assert_eq!(check.contradict_openings(other, &first), Ok(true), "{other:?}");
         }
-        for good in [&first, &sign(2, 2, 3, link), &sign(2, 2, 9, link), &sign(3, 3, 1, [4; 32])] {
+        for good in [&first, &sign(2, 2, 3, link), &sign(2, 2, 9, link), &sign(3, 3, 3, [4; 32])] {
             assert_eq!(check.contradict_openings(&first, good), Ok(false), "{good:?}");
         }
         let mut forged = bad[0].clone();

@@ -14,6 +14,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use tonic::transport::Uri;
 
 /// Bytes of the file, at most: some 600 deployments.
 const FILE_BYTES_MAX: u64 = 64 << 10;
@@ -42,9 +43,23 @@ fn read(text: &str) -> Result<Vec<Met<'_>>, String> {
         };
         let mut domain = [0; 32];
         hex::decode_to_slice(known, &mut domain).map_err(|_| wrong())?;
+        let url = url.map(|url| url.trim_end_matches('/'));
         Ok(Met { domain, signer: super::address(signer).map_err(|_| wrong())?, url })
     });
     lines.collect()
+}
+
+/// What of a URL says where it leads: host and port in lower case and the path. Nothing else may get
+/// into the file, least of all a line's end.
+fn place(url: &str) -> Result<String, String> {
+    let uri: Uri = url.parse().map_err(|_| format!("{url:?} is no URL"))?;
+    let authority = uri.authority().ok_or_else(|| format!("{url:?} names no host"))?.as_str();
+    let host = authority.rsplit('@').next().unwrap_or(authority).to_ascii_lowercase();
+    let place = format!("{}://{host}{}", uri.scheme_str().unwrap_or("http"), uri.path());
+    match place.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        true => Err(format!("{url:?} has a space or a line's end in it")),
+        false => Ok(place.trim_end_matches('/').to_owned()),
+    }
 }
 
 /// The address that signs the sequencer's receipts, if deployment and signer are the ones named, or
@@ -62,7 +77,8 @@ pub fn known(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddres
         Err(error) => return Err(refuse(error.to_string())),
     };
     let met = read(&text).map_err(refuse)?;
-    let (domain, url) = (fr_to_be(&info.domain), at.sequencer_url.trim_end_matches('/'));
+    let (domain, url) = (fr_to_be(&info.domain), place(&at.sequencer_url).map_err(refuse)?);
+    let url = url.as_str();
     let here = |met: &&Met<'_>| met.domain == domain;
     let elsewhere = met.iter().any(|met| met.url == Some(url) && met.domain != domain);
     if at.contract.is_none() && elsewhere && !met.iter().any(|m| here(&m) && m.url == Some(url)) {
@@ -70,19 +86,19 @@ pub fn known(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddres
         return Err(Failure::OtherDeployment { url, found, chain_id });
     }
     let known = met.iter().find(here).map(|met| met.signer);
-    match at.receipt_signer.or(known) {
-        Some(expected) if expected != found => {
-            return Err(Failure::OtherSigner { expected, found });
-        }
-        // Only what was not named by hand is taken from the first meeting, and kept.
-        None => eprintln!(
+    let expected = at.receipt_signer.or(known);
+    if let Some(expected) = expected.filter(|expected| *expected != found) {
+        return Err(Failure::OtherSigner { expected, found });
+    }
+    // What was not named by hand is taken from the first meeting: contract, signer or both.
+    if known.is_none() && (at.contract.is_none() || at.receipt_signer.is_none()) {
+        eprintln!(
             "kerros: met contract {} on chain {}, whose receipts {found} signs; remembered in {}: compare \
              them with what the operator has published",
             info.contract,
             info.chain_id,
             path.display()
-        ),
-        Some(_) => {}
+        );
     }
     if !met.iter().any(|met| here(&met) && met.url == Some(url)) {
         // A last line without an end was written by hand.
@@ -142,6 +158,21 @@ mod tests {
         super::known(&wallet, &there, &info(1, 9)).expect_err("not the one met first");
         let text = fs::read_to_string(file(&wallet)).expect("written");
         assert_eq!(text.lines().count(), 3, "each once: {text}");
+    }
+
+    #[test]
+    fn a_url_writes_no_lines_of_its_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let wallet = dir.path().join("a.wallet");
+        let planted = format!("{} 0x{} http://bank:7400", "42".repeat(32), "66".repeat(20));
+        for tail in ["/#a b", &format!("/#\n{planted}"), "/?a#b"] {
+            let url = format!("http://127.0.0.1:7400{tail}");
+            let _ = super::known(&wallet, &at(&url), &info(1, 7));
+        }
+        super::known(&wallet, &at("http://x@127.0.0.1:7400"), &info(1, 7)).expect("readable");
+        let text = fs::read_to_string(file(&wallet)).expect("written");
+        assert!(text.ends_with(" http://127.0.0.1:7400\n"), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
 
     #[test]

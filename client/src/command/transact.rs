@@ -50,8 +50,12 @@ impl OpenArgs {
             self.receipt.keep(&info, || Subject::Opening(receipt.clone()))?;
         }
         let verb = if opened { "opened" } else { "open already:" };
+        let promised = match receipt {
+            Some(_) => "",
+            None => "; the sequencer promises nothing about it, an audit tells whether it is yours",
+        };
         Ok(Said {
-            text: format!("{verb} account {index} (asset {})", self.asset),
+            text: format!("{verb} account {index} (asset {}){promised}", self.asset),
             json: json!({
                 "index": index.get(),
                 "asset": self.asset.get(),

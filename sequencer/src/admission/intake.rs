@@ -4,12 +4,14 @@
 //! first few transactions and in a small chunk, so that a flood delays the others by one chunk only
 //! (the idea of FQ-CoDel, RFC 8290). Connections that sent a wrong signature are put
 //! into chunks of their own: a wrong signature makes its whole chunk dearer. Of these there is one at a
-//! time and a rest after each, so that they use up a share of one thread and no more. What waits is
-//! bounded by the seats that requests hold.
+//! time and a rest after each, so that they use up a share of one thread and no more; and of what waits
+//! only as much stays as a connection has seats of its own. What waits is bounded by the seats
+//! that requests hold.
 
-use super::reply::Reply;
+use super::SubmitError;
+use super::reply::{Answer, Reply};
 use super::seats::{Seat, Source};
-use crate::limits::{FRESH_CHUNK, FRESH_MAX, SUSPECT_CHUNK_MAX};
+use crate::limits::{FRESH_CHUNK, FRESH_MAX, SEATS_OWN, SUSPECT_CHUNK_MAX};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -82,7 +84,15 @@ impl Inner {
     fn take_from(&mut self, id: u64, count: usize, items: &mut Vec<Raw>) {
         match self.lanes.get_mut(&id) {
             Some(lane) if !lane.is_empty() => {
+                let suspect = lane.front().is_some_and(|raw| raw.source.is_suspect());
                 items.extend(lane.drain(..count.min(lane.len())));
+                if suspect && lane.len() > SEATS_OWN {
+                    // Seats that all share, and that others would wait for as long as for these.
+                    let (waiting, max) = (lane.len(), SEATS_OWN);
+                    for Raw { reply, .. } in lane.drain(SEATS_OWN..) {
+                        reply.send(Answer::Refused(SubmitError::Overloaded { waiting, max }));
+                    }
+                }
                 self.turns.push_back(id);
             }
             _ => {
@@ -281,10 +291,11 @@ mod tests {
     fn wrong_signatures_are_checked_one_chunk_at_a_time_with_a_rest() {
         let (hall, intake) = (Hall::default(), Intake::default());
         let [liar, honest] = [hall.source(), hall.source()];
-        liar.note(false);
         (0..200).for_each(|n| intake.push(raw(&liar, n)));
+        liar.note(false);
         let first = intake.take(64).expect("open");
         assert!(first.suspect && first.items.len() <= SUSPECT_CHUNK_MAX);
+        drop(first);
         // While that one is checked, whoever else takes finds honest connections only.
         for n in 0..3 {
             intake.push(raw(&honest, 250 + n));
@@ -299,8 +310,76 @@ mod tests {
         // Nobody else is there: it waits for the end of the rest.
         assert!(intake.take(64).expect("open").suspect);
         assert!(started.elapsed() >= pause);
+        intake.push(raw(&liar, 1));
         intake.rest(Duration::ZERO);
         assert!(intake.take(64).expect("open").suspect);
+    }
+
+    #[test]
+    fn liars_keep_no_seats_that_others_share() {
+        let (hall, intake) = (Hall::default(), Intake::default());
+        let mut liars: Vec<_> = (0..9).map(|_| hall.source()).collect();
+        let mut answers = Vec::new();
+        for liar in &liars {
+            while let Some(seat) = liar.try_seat() {
+                let (reply, answer) = oneshot::channel();
+                let (source, reply) = (Arc::clone(liar), Reply::Once(reply));
+                intake.push(Raw { source, bytes: vec![1], stream: 0, reply, seat });
+                answers.push(answer);
+            }
+        }
+        assert_eq!(hall.taken(), crate::limits::BACKLOG_MAX);
+        liars.iter().for_each(|liar| liar.note(false));
+        // Each has its turn once; until then it was not known to lie.
+        for _ in 0..2 * liars.len() {
+            drop(intake.take(64).expect("open"));
+            intake.rest(Duration::ZERO);
+        }
+        assert!(hall.taken() <= liars.len() * SEATS_OWN, "{}", hall.taken());
+        let mut refused = 0;
+        for mut answer in answers {
+            match answer.try_recv() {
+                Ok(Answer::Refused(SubmitError::Overloaded { .. })) => refused += 1,
+                Ok(other) => panic!("{other:?}"),
+                // In the chunks taken above, or still waiting.
+                Err(_) => {}
+            }
+        }
+        assert!(refused > crate::limits::BACKLOG_MAX - 1_024, "{refused}");
+        let liar = liars.remove(0);
+        drop(intake);
+        let seats: Vec<_> = std::iter::from_fn(|| liar.try_seat()).collect();
+        assert_eq!(seats.len(), SEATS_OWN);
+        drop(seats);
+        (0..crate::limits::SUSPICION).for_each(|_| liar.note(true));
+        assert!(std::iter::from_fn(|| liar.try_seat()).count() > SEATS_OWN);
+    }
+
+    #[test]
+    fn sparse_connections_do_not_starve_one_that_lied_once() {
+        let (hall, intake) = (Hall::default(), Intake::default());
+        let liar = hall.source();
+        (0..200).for_each(|n| intake.push(raw(&liar, n)));
+        liar.note(false);
+        let sparse: Vec<_> = (0..32).map(|_| hall.source()).collect();
+        sparse.iter().for_each(|source| intake.push(raw(source, 255)));
+        let mut served = 0;
+        for _ in 0..100 {
+            let chunk = intake.take(64).expect("open");
+            if chunk.suspect {
+                intake.rest(Duration::ZERO);
+                served += 1;
+            }
+            let ids: Vec<u64> = chunk.items.iter().map(|raw| raw.source.id).collect();
+            drop(chunk);
+            for source in sparse.iter().filter(|source| ids.contains(&source.id)) {
+                intake.push(raw(source, 255));
+            }
+            if ids.contains(&liar.id) {
+                intake.push(raw(&liar, 1));
+            }
+        }
+        assert!(served >= 10, "{served} of 100 chunks");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! How much of the sequencer one connection may occupy.
 //!
 //! Every request between arrival and answer holds a seat. A connection has a few of its own, which
-//! nobody can take, and may take more from a pool that all share, up to a bound. So memory is
+//! nobody can take, and may take more from a pool that all share, up to a bound, unless it sent a wrong
+//! signature not long ago. So memory is
 //! bounded, and a client with few requests under way is served whatever others do.
 
 use crate::limits::{BACKLOG_MAX, LONG_CALLS_PER_CONNECTION_MAX, SEATS_MAX, SEATS_OWN, SUSPICION};
@@ -63,6 +64,10 @@ impl Source {
         if let Ok(own) = Arc::clone(&self.own).try_acquire_owned() {
             return Some(Seat { _own: own, _shared: None });
         }
+        // They are served slowly: what they hold would be missing to all others for long.
+        if self.is_suspect() {
+            return None;
+        }
         let more = Arc::clone(&self.more).try_acquire_owned().ok()?;
         let shared = Arc::clone(&self.shared).try_acquire_owned().ok()?;
         Some(Seat { _own: more, _shared: Some(shared) })
@@ -78,6 +83,9 @@ impl Source {
                 Seat { _own: own.expect(never), _shared: None }
             }
             seat = async {
+                if self.is_suspect() {
+                    std::future::pending::<()>().await;
+                }
                 let more = Arc::clone(&self.more).acquire_owned().await.expect(never);
                 let shared = Arc::clone(&self.shared).acquire_owned().await.expect(never);
                 Seat { _own: more, _shared: Some(shared) }

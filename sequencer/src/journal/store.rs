@@ -117,10 +117,10 @@ impl Rocks {
         let mut options = Self::options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        Ok(Self(DB::open_cf_descriptors(&options, path, Self::families())?))
+        Ok(Self(DB::open_cf_descriptors(&options, path, Self::families(&keys::FAMILIES))?))
     }
     /// Opens the database to look at it, without changing anything that counts; none if nothing was
-    /// ever written to it.
+    /// ever written to it. Families that an earlier version did not have are missing.
     pub fn look(path: &Path) -> Result<Option<Self>, StoreError> {
         // The last step of making a database.
         if !path.join("CURRENT").exists() {
@@ -128,11 +128,14 @@ impl Rocks {
         }
         let options = Self::options();
         let have = DB::list_cf(&options, path)?;
+        let names = keys::FAMILIES.into_iter().filter(|name| have.iter().any(|have| have == name));
+        let names: Vec<_> = names.collect();
         // Families are made before the first write.
-        if !keys::FAMILIES.iter().all(|name| have.iter().any(|have| have == name)) {
+        if !(names.contains(&keys::META) && names.contains(&keys::GROUPS)) {
             return Ok(None);
         }
-        let db = DB::open_cf_descriptors_read_only(&options, path, Self::families(), false)?;
+        let families = Self::families(&names);
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false)?;
         Ok(Some(Self(db)))
     }
     fn options() -> Options {
@@ -148,8 +151,8 @@ impl Rocks {
         options.set_keep_log_file_num(4);
         options
     }
-    fn families() -> [ColumnFamilyDescriptor; keys::FAMILIES.len()] {
-        keys::FAMILIES.map(|name| {
+    fn families(names: &[&'static str]) -> Vec<ColumnFamilyDescriptor> {
+        let families = names.iter().copied().map(|name| {
             let mut options = Options::default();
             // New tables are written while clients wait, and most of what is in them are hashes and
             // signatures; what gets older is compressed when it is merged.
@@ -162,7 +165,8 @@ impl Rocks {
                 options.set_block_based_table_factory(&table);
             }
             ColumnFamilyDescriptor::new(name, options)
-        })
+        });
+        families.collect()
     }
     fn family(&self, name: &'static str) -> &ColumnFamily {
         self.0.cf_handle(name).expect("opened with all families")

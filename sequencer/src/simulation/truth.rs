@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn check_log(journal: &Journal, setup: &Setup, told: &Told) -> Result<(), String> {
     let (mut batch, mut sequence) = (0, 0);
     let (mut previous, mut last_opening) = ([0u8; 32], [0u8; 32]);
+    let mut last_index = None;
     let mut seen: BTreeSet<TransactionId> = BTreeSet::new();
     let mut order = 0u32;
     while let Some(group) = journal.next_group(batch, sequence).map_err(|e| e.to_string())? {
@@ -32,6 +33,10 @@ pub fn check_log(journal: &Journal, setup: &Setup, told: &Told) -> Result<(), St
             let promise = receipt.ok_or_else(|| format!("{record:?} has no receipt"))?.promise;
             if (promise.batch, promise.previous) != (batch, last_opening) {
                 return Err(format!("{promise:?} is in batch {batch} or follows another one"));
+            }
+            let index = record.index.get();
+            if last_index.replace(index).is_some_and(|last| index != last + 1) {
+                return Err(format!("{promise:?} comes after index {last_index:?}"));
             }
             last_opening = promise.hash(setup.domain);
         }

@@ -26,4 +26,5 @@ mod settings;
 mod settlement;
 mod simulator;
 mod told;
+mod versions;
 mod watching;
