@@ -262,8 +262,27 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+    fn no_two_arguments_of_a_command_have_one_name() {
+        // Parts that are flattened into one command share its names; clap itself looks only in debug
+        // builds, and one value would be taken for the other.
+        fn check(command: &clap::Command) {
+            let mut names = std::collections::BTreeSet::new();
+            for argument in command.get_arguments() {
+                let name = argument.get_id().as_str();
+                assert!(names.insert(name.to_owned()), "{}: {name}", command.get_name());
+                if let Some(long) = argument.get_long() {
+                    assert!(names.insert(format!("--{long}")), "{}: --{long}", command.get_name());
+                }
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+        let line = "kerros open --wallet w --asset 1 --receipt r";
+        let Command::Open(args) = Cli::try_parse_from(line.split(' ')).expect("parses").command
+        else {
+            panic!("another command")
+        };
+        assert_eq!(args.wallet.path, std::path::Path::new("w"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct OpenArgs {
     #[command(flatten)]
     sequencer: SequencerAt,
     #[command(flatten)]
-    wallet: WalletAt,
+    pub(super) wallet: WalletAt,
     /// The asset the account is to hold.
     #[arg(long, value_parser = asset)]
     asset: AssetId,
