@@ -12,22 +12,29 @@ fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], SequencerError> {
     bytes.try_into().map_err(|_| SequencerError::Nonsense("a receipt's field has another length"))
 }
 
+/// What receipts of both kinds carry beside their promise.
+fn signed<P>(
+    promise: P,
+    (index, count): (u32, u32),
+    path: &[Vec<u8>],
+    signature: &[u8],
+) -> Result<Receipt<P>, SequencerError> {
+    let path = path.iter().map(|hash| array(hash)).collect::<Result<_, _>>()?;
+    Ok(Receipt { promise, index, count, path, signature: array(signature)? })
+}
+
 /// A receipt as the API carries it.
 pub fn decode(message: &proto::Receipt) -> Result<Receipt, SequencerError> {
     let order = u16::try_from(message.order);
-    Ok(Receipt {
-        promise: Promise {
-            id: TransactionId(array(&message.transaction_id)?),
-            batch: message.batch_number,
-            order: order.map_err(|_| SequencerError::Nonsense("a receipt's place"))?,
-            previous: array(&message.previous)?,
-            deadline_ms: message.deadline_ms,
-        },
-        index: message.group_index,
-        count: message.group_count,
-        path: message.path.iter().map(|hash| array(hash)).collect::<Result<_, _>>()?,
-        signature: array(&message.signature)?,
-    })
+    let promise = Promise {
+        id: TransactionId(array(&message.transaction_id)?),
+        batch: message.batch_number,
+        order: order.map_err(|_| SequencerError::Nonsense("a receipt's place"))?,
+        previous: array(&message.previous)?,
+        deadline_ms: message.deadline_ms,
+    };
+    let place = (message.group_index, message.group_count);
+    signed(promise, place, &message.path, &message.signature)
 }
 
 /// The receipt of an opening as the API carries it, for the account that was asked for.
@@ -38,16 +45,12 @@ pub fn decode_opening(
     if message.index != record.index.get() {
         return Err(SequencerError::Nonsense("the receipt is another account's"));
     }
-    Ok(Receipt {
-        promise: Opening {
-            record,
-            batch: message.batch_number,
-            previous: array(&message.previous)?,
-            deadline_ms: message.deadline_ms,
-        },
-        index: message.group_index,
-        count: message.group_count,
-        path: message.path.iter().map(|hash| array(hash)).collect::<Result<_, _>>()?,
-        signature: array(&message.signature)?,
-    })
+    let promise = Opening {
+        record,
+        batch: message.batch_number,
+        previous: array(&message.previous)?,
+        deadline_ms: message.deadline_ms,
+    };
+    let place = (message.group_index, message.group_count);
+    signed(promise, place, &message.path, &message.signature)
 }

@@ -153,12 +153,12 @@ pub(crate) fn check(chunk: Chunk, domain: Fr, keys: &mut KeyCache, rng: &mut Std
     crate::metrics::checked(items.len(), wrong, started.elapsed());
     let mut transactions = Vec::with_capacity(items.len());
     for (raw, checked) in items.into_iter().zip(checked) {
-        let Raw { source, bytes, stream, reply, seat } = raw;
+        let Raw { source, digest, stream, reply, seat, .. } = raw;
         match checked {
             Ok((signed, verified)) => {
                 source.note(verified.is_ok());
                 let id = signed.transaction.id();
-                let (digest, signed) = (Digest::of(&bytes), Box::new(signed));
+                let signed = Box::new(signed);
                 transactions.push(Pending { id, digest, signed, verified, stream, reply, seat });
             }
             Err(error) => reply.send(Answer::Refused(SubmitError::Malformed(error))),
@@ -207,8 +207,8 @@ impl Admission {
         SubmitError::Overloaded { waiting: self.waiting(), max: BACKLOG_MAX }
     }
     /// The answer to bytes that were acknowledged before.
-    fn repeated(&self, bytes: &[u8]) -> Option<Answer> {
-        let known = self.repeats.knows(&Digest::of(bytes));
+    fn repeated(&self, bytes: &[u8], digest: &Digest) -> Option<Answer> {
+        let known = self.repeats.knows(digest);
         let id = known.then(|| SignedTransaction::id_of(bytes)).flatten()?;
         metrics::counter!(crate::metrics::REPEATED).increment(1);
         // It is on disk.
@@ -221,13 +221,14 @@ impl Admission {
         bytes: Vec<u8>,
     ) -> Result<Answer, SubmitError> {
         check_size(&bytes)?;
-        if let Some(answer) = self.repeated(&bytes) {
+        let digest = Digest::of(&bytes);
+        if let Some(answer) = self.repeated(&bytes, &digest) {
             return Ok(answer);
         }
         let seat = source.try_seat().ok_or_else(|| self.overloaded())?;
         let (reply, answer) = oneshot::channel();
         let (source, reply) = (Arc::clone(source), Reply::Once(reply));
-        self.intake.push(Raw { source, bytes, stream: 0, reply, seat });
+        self.intake.push(Raw { source, bytes, digest, stream: 0, reply, seat });
         answer.await.map_err(|_| SubmitError::Stopping)
     }
     /// One transaction of a stream, as soon as a seat is free. Its answer goes to `reply`.
@@ -236,12 +237,13 @@ impl Admission {
             reply.send(Answer::Refused(error));
             return;
         }
-        if let Some(answer) = self.repeated(&bytes) {
+        let digest = Digest::of(&bytes);
+        if let Some(answer) = self.repeated(&bytes, &digest) {
             reply.send(answer);
             return;
         }
         let seat = source.seat().await;
-        self.intake.push(Raw { source: Arc::clone(source), bytes, stream, reply, seat });
+        self.intake.push(Raw { source: Arc::clone(source), bytes, digest, stream, reply, seat });
     }
     /// One account.
     pub async fn open(

@@ -7,12 +7,14 @@
 //! After a write that failed nothing is written any more: what is on disk is then unknown.
 //! This module knows no rules; it asserts on reading what it was given to write.
 
+mod error;
 mod group;
 pub mod keys;
 mod record;
 pub mod store;
 pub mod watermark;
 
+pub use error::JournalError;
 pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
 
 pub use record::{
@@ -31,58 +33,8 @@ use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use prost::Message;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{Begin, Rocks, Store, StoreError, Write};
-use thiserror::Error;
+use store::{Begin, Rocks, Store, Write};
 use watermark::Mark;
-
-/// Why the database failed or was refused.
-#[derive(Debug, Error)]
-pub enum JournalError {
-    /// The store: RocksDB.
-    #[error("database: {0}")]
-    Database(#[from] StoreError),
-    /// The watermark, whose group is on disk and must not be answered.
-    #[error("watermark: {0}")]
-    Watermark(std::io::Error),
-    /// An earlier write has failed: what is on disk is unknown until a restart reads it.
-    #[error("database: nothing is written after a write that failed")]
-    Failed,
-    /// A value that this build cannot have written.
-    #[error("database, {family}: {source}")]
-    Decode {
-        /// Column family.
-        family: &'static str,
-        /// What is wrong.
-        source: DecodeError,
-    },
-    /// A protobuf value that cannot be read.
-    #[error("database, {family}: {source}")]
-    Message {
-        /// Column family.
-        family: &'static str,
-        /// What is wrong.
-        source: prost::DecodeError,
-    },
-    /// The database belongs to another chain, contract or key.
-    #[error("the database belongs to another deployment")]
-    OtherDeployment,
-    /// Fees of a batch that is not sealed go to other accounts than the configured ones.
-    #[error(
-        "batch {batch} is open and collects fees for another key or owner: seal it with those first"
-    )]
-    OtherFeeAccounts {
-        /// The first batch that is not sealed.
-        batch: u64,
-    },
-    /// A key that should exist.
-    #[error("database, {family}: {what} is missing")]
-    Missing {
-        /// Column family.
-        family: &'static str,
-        /// What.
-        what: &'static str,
-    },
-}
 
 /// The open database.
 pub struct Journal {

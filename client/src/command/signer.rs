@@ -79,13 +79,13 @@ pub fn known(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddres
     let met = read(&text).map_err(refuse)?;
     let (domain, url) = (fr_to_be(&info.domain), place(&at.sequencer_url).map_err(refuse)?);
     let url = url.as_str();
-    let here = |met: &&Met<'_>| met.domain == domain;
-    let elsewhere = met.iter().any(|met| met.url == Some(url) && met.domain != domain);
-    if at.contract.is_none() && elsewhere && !met.iter().any(|m| here(&m) && m.url == Some(url)) {
+    let at_url = || met.iter().filter(|met| met.url == Some(url));
+    let pinned = at_url().any(|met| met.domain == domain);
+    if at.contract.is_none() && !pinned && at_url().next().is_some() {
         let (url, found, chain_id) = (url.to_owned(), info.contract, info.chain_id);
         return Err(Failure::OtherDeployment { url, found, chain_id });
     }
-    let known = met.iter().find(here).map(|met| met.signer);
+    let known = met.iter().find(|met| met.domain == domain).map(|met| met.signer);
     let expected = at.receipt_signer.or(known);
     if let Some(expected) = expected.filter(|expected| *expected != found) {
         return Err(Failure::OtherSigner { expected, found });
@@ -100,7 +100,7 @@ pub fn known(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddres
             path.display()
         );
     }
-    if !met.iter().any(|met| here(&met) && met.url == Some(url)) {
+    if !pinned {
         // A last line without an end was written by hand.
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let line = format!("{end}{} {} {url}\n", hex::encode(domain), known.unwrap_or(found));

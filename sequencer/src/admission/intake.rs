@@ -9,6 +9,7 @@
 //! that requests hold.
 
 use super::SubmitError;
+use super::repeats::Digest;
 use super::reply::{Answer, Reply};
 use super::seats::{Seat, Source};
 use crate::limits::{FRESH_CHUNK, FRESH_MAX, SEATS_OWN, SUSPECT_CHUNK_MAX};
@@ -22,6 +23,8 @@ pub struct Raw {
     pub source: Arc<Source>,
     /// Not decoded yet.
     pub bytes: Vec<u8>,
+    /// Of the bytes.
+    pub digest: Digest,
     /// The stream it came in; 0 for a single call.
     pub stream: u64,
     /// Who waits for the answer.
@@ -235,7 +238,8 @@ mod tests {
         let seat = source.try_seat().expect("few are taken");
         let (reply, _) = oneshot::channel();
         let source = Arc::clone(source);
-        Raw { source, bytes: vec![byte], stream: 0, reply: Reply::Once(reply), seat }
+        let (bytes, digest) = (vec![byte], Digest::of(&[byte]));
+        Raw { source, bytes, digest, stream: 0, reply: Reply::Once(reply), seat }
     }
     fn bytes(chunk: &Chunk) -> Vec<u8> {
         chunk.items.iter().map(|raw| raw.bytes[0]).collect()
@@ -324,7 +328,8 @@ mod tests {
             while let Some(seat) = liar.try_seat() {
                 let (reply, answer) = oneshot::channel();
                 let (source, reply) = (Arc::clone(liar), Reply::Once(reply));
-                intake.push(Raw { source, bytes: vec![1], stream: 0, reply, seat });
+                let (bytes, digest) = (vec![1], Digest::of(&[1]));
+                intake.push(Raw { source, bytes, digest, stream: 0, reply, seat });
                 answers.push(answer);
             }
         }

@@ -3,7 +3,7 @@
 use super::process::Process;
 use super::setup::{self, Setup};
 use crate::admission::intake::Raw;
-use crate::admission::{Answer, Reply, Source};
+use crate::admission::{Answer, Digest, Reply, Source};
 use kerros_protocol::account::{Account, AccountIndex, Address, AssetId};
 use kerros_protocol::amount::Fee;
 use kerros_protocol::receipt::Receipt;
@@ -202,7 +202,8 @@ impl Client {
             (Reply::Once(reply), Waiting::Once(answer), 0)
         };
         self.sent.push(Sent { id, bytes: bytes.clone(), waiting });
-        process.push(Raw { source, bytes, stream, reply, seat });
+        let digest = Digest::of(&bytes);
+        process.push(Raw { source, bytes, digest, stream, reply, seat });
         true
     }
     /// The connection is gone: what has no answer is asked for again later.
