@@ -73,6 +73,7 @@ fn block_id(at: At) -> BlockId {
     match at {
         At::Latest => BlockId::latest(),
         At::Block(number) => BlockId::number(number),
+        At::Hash(hash) => BlockId::hash_canonical(hash),
     }
 }
 
@@ -155,12 +156,16 @@ fn answered(code: i64, message: &str, revert: Option<Bytes>, at: Option<At>) -> 
     if code == 3 || text.contains("revert") {
         return MainChainError::reverted(Bytes::new());
     }
-    if let Some(At::Block(number)) = at
-        && ["unknown block", "header not found", "out of range", "outofrange"]
-            .iter()
-            .any(|phrase| text.contains(phrase))
-    {
-        return MainChainError::NoBlock { number };
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+    let unknown = ["unknown block", "header not found", "out of range", "outofrange"];
+    match at {
+        Some(At::Block(number)) if says(&unknown) => return MainChainError::NoBlock { number },
+        Some(At::Hash(hash))
+            if says(&unknown) || says(&["not found", "notfound", "not currently canonical"]) =>
+        {
+            return MainChainError::BlockGone { hash };
+        }
+        _ => {}
     }
     MainChainError::Answered { code, message: message.to_owned() }
 }
@@ -241,6 +246,13 @@ impl MainChain for Ethereum {
         })
     }
 
+    fn nonce_at(&self, account: Address, at: At) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let question = self.provider.get_transaction_count(account).block_id(block_id(at));
+            question.await.map_err(failed(Some(at)))
+        })
+    }
+
     fn fees(&self) -> Answer<'_, Fees> {
         Box::pin(async move {
             let estimate = self.provider.estimate_eip1559_fees().await.map_err(failed(None))?;
@@ -258,10 +270,11 @@ impl MainChain for Ethereum {
         })
     }
 
-    fn estimate_gas(&self, call: Call) -> Answer<'_, u64> {
-        Box::pin(
-            async move { self.provider.estimate_gas(request(call)).await.map_err(failed(None)) },
-        )
+    fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64> {
+        Box::pin(async move {
+            let question = self.provider.estimate_gas(request(call)).block(block_id(at));
+            question.await.map_err(failed(Some(at)))
+        })
     }
 
     fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256> {

@@ -1,6 +1,6 @@
 //! Ways in which a main chain says no, and which of them may go away by themselves.
 
-use alloy::primitives::Bytes;
+use alloy::primitives::{B256, Bytes};
 use kerros_verifier::contract::Revert;
 
 /// Why an operation on the main chain failed.
@@ -34,6 +34,12 @@ pub enum MainChainError {
     NoBlock {
         /// The block asked for.
         number: u64,
+    },
+    /// A question about a block that the chain does not have, or has no more.
+    #[error("block {hash} is not in the chain (any more)")]
+    BlockGone {
+        /// The block asked for.
+        hash: B256,
     },
     /// More logs than may be returned at once: ask for fewer blocks.
     #[error("more than {limit} logs")]
@@ -145,7 +151,7 @@ impl MainChainError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::NoBlock { .. } => true,
+            Self::Unreachable { .. } | Self::NoBlock { .. } | Self::BlockGone { .. } => true,
             // Limits of public nodes and their internal errors.
             Self::Answered { code, .. } => matches!(code, -32005 | -32603 | 429),
             Self::Reverted { .. }

@@ -35,6 +35,9 @@ pub enum At {
     Latest,
     /// After the block of this number.
     Block(u64),
+    /// After this very block (EIP-1898): two answers about one hash are of one state. Once the chain
+    /// does not have the block any more it is [`MainChainError::BlockGone`].
+    Hash(B256),
 }
 
 /// A block, as far as anybody here needs it.
@@ -165,12 +168,14 @@ pub trait MainChain: Send + Sync {
     fn code(&self, account: Address, at: At) -> Answer<'_, Bytes>;
     /// The number the account's next transaction must carry, waiting ones counted.
     fn nonce(&self, account: Address) -> Answer<'_, u64>;
+    /// The number of the account's first transaction that is in no block up to there.
+    fn nonce_at(&self, account: Address, at: At) -> Answer<'_, u64>;
     /// Fees that should get a transaction into a block soon.
     fn fees(&self) -> Answer<'_, Fees>;
     /// Runs a call and drops its effects. A revert is [`MainChainError::Reverted`].
     fn call(&self, call: Call, at: At) -> Answer<'_, Bytes>;
-    /// A gas limit that suffices for the call as a transaction now.
-    fn estimate_gas(&self, call: Call) -> Answer<'_, u64>;
+    /// A gas limit that suffices for the call as a transaction on that state.
+    fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64>;
     /// Hands over a signed transaction (EIP-2718 bytes); returns its hash. Sending what is known
     /// already is [`Refusal::AlreadyKnown`].
     fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256>;

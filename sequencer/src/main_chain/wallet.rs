@@ -2,7 +2,7 @@
 //! Signing and sending are two steps, so that a caller can write the bytes down in between and send
 //! the very same ones again after a crash. Keeps no state: two callers with one key must agree.
 
-use super::{Call, MainChain, MainChainError, Receipt};
+use super::{At, Call, MainChain, MainChainError, Receipt};
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TxSignerSync;
@@ -63,7 +63,7 @@ impl Wallet {
         input: Bytes,
     ) -> Result<SignedTransaction, MainChainError> {
         let call = Call { from: Some(self.address()), to, value, input, gas: None };
-        let gas = chain.estimate_gas(call.clone()).await?;
+        let gas = chain.estimate_gas(call.clone(), At::Latest).await?;
         let nonce = chain.nonce(self.address()).await?;
         let limit = gas.saturating_add(gas / GAS_MARGIN_DIVISOR);
         self.sign(chain, call, nonce, limit).await

@@ -8,7 +8,7 @@ use super::{Halt, StepError};
 use crate::journal::{BatchRecord, Journal, PostRecord, SettlementRecord};
 use crate::lifecycle::Lifecycle;
 use crate::limits::{DOUBTED_HALTS_MAX, LOG_BLOCKS_MAX, RESEND_MS};
-use crate::main_chain::{Call, MainChainError, Refusal, Wallet};
+use crate::main_chain::{At, Call, MainChainError, Refusal, Wallet};
 use crate::ordering::Clock;
 use crate::planted::{Bug, planted};
 use alloy::primitives::{B256, U256};
@@ -216,7 +216,7 @@ impl Poster {
             }
             other => StepError::Chain(other),
         };
-        let gas = chain.estimate_gas(call.clone()).await.map_err(refused)?;
+        let gas = chain.estimate_gas(call.clone(), At::Latest).await.map_err(refused)?;
         let signed = self.wallet.sign(chain.as_ref(), call, nonce, gas + gas / 8).await?;
         let post = PostRecord {
             hash: signed.hash.to_vec(),

@@ -199,6 +199,10 @@ impl Inner {
                 let block = usize::try_from(number).ok().and_then(|n| self.blocks.get(n));
                 block.map(|block| &block.state).ok_or(MainChainError::NoBlock { number })
             }
+            At::Hash(hash) => {
+                let block = self.blocks.iter().rev().find(|block| block.head.hash == hash);
+                block.map(|block| &block.state).ok_or(MainChainError::BlockGone { hash })
+            }
         }
     }
     fn mine(&mut self, empty: bool) {
@@ -404,6 +408,9 @@ impl MainChain for SimulatedChain {
             Ok((mined..).find(|nonce| !inner.mempool.contains_key(nonce)).unwrap_or(mined))
         })
     }
+    fn nonce_at(&self, _: Address, at: At) -> Answer<'_, u64> {
+        self.answer(move |inner| inner.at(at).map(|state| state.nonce))
+    }
     fn fees(&self) -> Answer<'_, Fees> {
         self.answer(|inner| {
             // So that no two transactions with one number are the same.
@@ -414,9 +421,9 @@ impl MainChain for SimulatedChain {
     fn call(&self, call: Call, at: At) -> Answer<'_, Bytes> {
         self.answer(move |inner| Ok(inner.call(&call.input, at)?.into()))
     }
-    fn estimate_gas(&self, call: Call) -> Answer<'_, u64> {
+    fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64> {
         self.answer(move |inner| {
-            let mut state = inner.tip().state.clone();
+            let mut state = inner.at(at)?.clone();
             let done = inner.post(&mut state, &call.input);
             done.map(|_| 500_000).map_err(|_| MainChainError::reverted(Bytes::new()))
         })

@@ -43,9 +43,10 @@ line! {
     balance(account: Address, at: At) -> U256;
     code(account: Address, at: At) -> Bytes;
     nonce(account: Address) -> u64;
+    nonce_at(account: Address, at: At) -> u64;
     fees() -> Fees;
     call(call: Call, at: At) -> Bytes;
-    estimate_gas(call: Call) -> u64;
+    estimate_gas(call: Call, at: At) -> u64;
     send_raw(transaction: Bytes) -> B256;
     receipt(transaction: B256) -> Option<Receipt>;
     logs(query: LogQuery) -> Vec<LogEntry>;

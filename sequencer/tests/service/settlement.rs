@@ -213,8 +213,9 @@ impl MainChain for Flaky {
         block(number: u64) -> Option<BlockHead>;
         balance(account: alloy::primitives::Address, at: At) -> U256;
         nonce(account: alloy::primitives::Address) -> u64;
+        nonce_at(account: alloy::primitives::Address, at: At) -> u64;
         fees() -> Fees;
-        estimate_gas(call: Call) -> u64;
+        estimate_gas(call: Call, at: At) -> u64;
         transaction(hash: B256) -> Option<PublishedTransaction>;
     }
     fn receipt(&self, transaction: B256) -> Answer<'_, Option<Receipt>> {

@@ -146,9 +146,9 @@ impl Chain {
         execution::output(result)
     }
 
-    /// A gas limit that suffices if the call were the next block's transaction.
-    pub fn estimate_gas(&self, call: &Call) -> Result<u64, MainChainError> {
-        let parent = self.existing(self.head())?;
+    /// A gas limit that suffices if the call were the transaction of the block after that one.
+    pub fn estimate_gas(&self, call: &Call, at: At) -> Result<u64, MainChainError> {
+        let parent = self.existing(self.number(at)?)?;
         let place = (parent.header.number + 1, self.next_timestamp(&parent)?);
         let run = |gas: u64| {
             let state = parent.header.number;
@@ -253,6 +253,9 @@ impl Chain {
             At::Latest => Ok(head),
             At::Block(number) if number <= head => Ok(number),
             At::Block(number) => Err(MainChainError::NoBlock { number }),
+            At::Hash(hash) => {
+                self.store.block_number(hash)?.ok_or(MainChainError::BlockGone { hash })
+            }
         }
     }
 

@@ -88,6 +88,10 @@ impl MainChain for Embedded {
         self.run(move |chain| chain.nonce(account, At::Latest))
     }
 
+    fn nonce_at(&self, account: Address, at: At) -> Answer<'_, u64> {
+        self.run(move |chain| chain.nonce(account, at))
+    }
+
     fn fees(&self) -> Answer<'_, Fees> {
         let fees = Fees {
             max_fee_per_gas: u128::from(2 * BASE_FEE + PRIORITY_FEE),
@@ -100,8 +104,8 @@ impl MainChain for Embedded {
         self.run(move |chain| chain.call(&call, at))
     }
 
-    fn estimate_gas(&self, call: Call) -> Answer<'_, u64> {
-        self.run(move |chain| chain.estimate_gas(&call))
+    fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64> {
+        self.run(move |chain| chain.estimate_gas(&call, at))
     }
 
     fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256> {

@@ -65,6 +65,9 @@ impl From<MainChainError> for Failure {
             MainChainError::NoBlock { number } => {
                 Self::new(-32001, format!("unknown block {number}"))
             }
+            MainChainError::BlockGone { hash } => {
+                Self::new(-32001, format!("unknown block {hash}"))
+            }
             MainChainError::TooManyLogs { .. } => Self::new(-32005, text),
             _ => Self::internal(&text),
         }
@@ -98,29 +101,29 @@ pub fn dispatch(
         }
         "eth_getBalance" => {
             let account = arguments.get(0, "address")?;
-            Ok(json!(chain.balance(account, arguments.at(chain, 1)?)?))
+            Ok(json!(chain.balance(account, arguments.at(1)?)?))
         }
         "eth_getCode" => {
             let account = arguments.get(0, "address")?;
-            Ok(json!(chain.code(account, arguments.at(chain, 1)?)?))
+            Ok(json!(chain.code(account, arguments.at(1)?)?))
         }
         "eth_getStorageAt" => {
             let (account, slot): (Address, U256) =
                 (arguments.get(0, "address")?, arguments.get(1, "slot")?);
-            Ok(json!(B256::from(chain.slot(account, slot, arguments.at(chain, 2)?)?)))
+            Ok(json!(B256::from(chain.slot(account, slot, arguments.at(2)?)?)))
         }
         "eth_getTransactionCount" => {
             let account = arguments.get(0, "address")?;
-            Ok(quantity(chain.nonce(account, arguments.at(chain, 1)?)?))
+            Ok(quantity(chain.nonce(account, arguments.at(1)?)?))
         }
         "eth_call" => {
             arguments.at_most(2)?;
             let call = call(arguments.get(0, "transaction")?);
-            Ok(json!(chain.call(&call, arguments.at(chain, 1)?)?))
+            Ok(json!(chain.call(&call, arguments.at(1)?)?))
         }
         "eth_estimateGas" => {
-            // The block is always the next one.
-            Ok(quantity(chain.estimate_gas(&call(arguments.get(0, "transaction")?))?))
+            let call = call(arguments.get(0, "transaction")?);
+            Ok(quantity(chain.estimate_gas(&call, arguments.at(1)?)?))
         }
         "eth_gasPrice" => Ok(quantity(BASE_FEE + PRIORITY_FEE)),
         "eth_maxPriorityFeePerGas" => Ok(quantity(PRIORITY_FEE)),
@@ -196,16 +199,13 @@ impl<'a> Arguments<'a> {
     }
 
     /// The state a question is about: latest if it does not say.
-    fn at(&self, chain: &Chain, index: usize) -> Result<At, Failure> {
+    fn at(&self, index: usize) -> Result<At, Failure> {
         match self.optional::<BlockId>(index, "block")? {
             None => Ok(At::Latest),
             Some(BlockId::Number(BlockNumberOrTag::Number(number))) => Ok(At::Block(number)),
             Some(BlockId::Number(BlockNumberOrTag::Earliest)) => Ok(At::Block(0)),
             Some(BlockId::Number(_)) => Ok(At::Latest),
-            Some(BlockId::Hash(hash)) => match chain.block_by_hash(hash.block_hash)? {
-                Some(found) => Ok(At::Block(found.header.number)),
-                None => Err(Failure::new(-32001, format!("unknown block {}", hash.block_hash))),
-            },
+            Some(BlockId::Hash(hash)) => Ok(At::Hash(hash.block_hash)),
         }
     }
 }

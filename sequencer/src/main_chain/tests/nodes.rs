@@ -65,6 +65,28 @@ async fn whole_life(mut world: World) -> Vec<u64> {
         (U256::from_be_slice(&now), U256::from_be_slice(&then)),
         (U256::from(1), U256::ZERO)
     );
+    let by_hash = |hash| world.chain.call(number.clone(), At::Hash(hash));
+    assert_eq!(by_hash(head.hash).await.unwrap(), now);
+    assert_eq!(by_hash(parent.hash).await.unwrap(), then);
+    let gone = by_hash(receipt.transaction).await;
+    assert!(matches!(gone, Err(MainChainError::BlockGone { .. })), "{gone:?}");
+    let operator = world.operator.address();
+    let after = world.chain.nonce_at(operator, At::Hash(head.hash)).await.unwrap();
+    let before = world.chain.nonce_at(operator, At::Hash(parent.hash)).await.unwrap();
+    assert_eq!((after, before), (published.nonce + 1, published.nonce));
+    assert_eq!(world.chain.nonce_at(operator, At::Latest).await.unwrap(), after);
+    let gone = world.chain.nonce_at(operator, At::Hash(receipt.transaction)).await;
+    assert!(matches!(gone, Err(MainChainError::BlockGone { .. })), "{gone:?}");
+    let post = Call {
+        from: Some(operator),
+        to: published.to,
+        input: published.input.clone(),
+        ..Call::default()
+    };
+    // Where it is in already it would revert; before that it would not.
+    assert!(world.chain.estimate_gas(post.clone(), At::Hash(parent.hash)).await.is_ok());
+    let again = world.chain.estimate_gas(post, At::Hash(head.hash)).await;
+    assert!(matches!(again, Err(MainChainError::Reverted { .. })), "{again:?}");
     let future = world.chain.call(number, At::Block(head.number + 100)).await;
     assert!(matches!(future, Err(MainChainError::NoBlock { .. })), "{future:?}");
     assert_eq!(world.chain.receipt(head.hash).await.unwrap(), None);
