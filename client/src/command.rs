@@ -40,6 +40,7 @@ Examples:
   kerros claim --wallet alice.wallet --asset 1
   kerros circuit --shape 16,8,24,8,4 --json
   kerros bench ingest                             acknowledged transfers per second
+  kerros bench gas                                what a batch costs on the main chain
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 refused by sequencer or contract,
 4 service not available, 5 not found, 6 wallet file, 7 the result of a demo or benchmark does not hold,
@@ -310,6 +311,8 @@ mod tests {
             "kerros batch 3",
             "kerros batch --last 3",
             "kerros bench ingest --smoke --json",
+            "kerros bench gas --smoke --json",
+            "kerros bench gas --transfers 2,16,32768 --dir d",
             "kerros circuit --shape 16,8,24,8,4",
             "kerros setup --shape 16,8,24,8,4 --k-genesis 6 --k-max 8 --dir d",
         ] {
@@ -330,6 +333,9 @@ mod tests {
             "kerros transfer --wallet w --from 1 --to 2 --amount 1 --fee 2048",
             "kerros transfer --wallet w --from 1 --to 2 --amount 18446744073709551616",
             "kerros withdraw --wallet w --from 1 --amount 1 --to 0x12",
+            "kerros bench gas --transfers 1",
+            "kerros bench gas --transfers 32769",
+            "kerros bench gas --transfers 16 --smoke",
             "kerros circuit --shape 1,2,3",
             "kerros circuit --shape 1,2,3,4,5",
         ] {

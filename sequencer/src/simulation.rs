@@ -11,9 +11,6 @@ mod chain;
 mod client;
 mod process;
 mod setup;
-#[allow(dead_code)]
-#[path = "../tests/service/simulator.rs"]
-mod simulator;
 mod store;
 mod truth;
 mod world;

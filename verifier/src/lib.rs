@@ -10,5 +10,6 @@ pub mod post;
 pub mod promise;
 pub mod receipt;
 pub mod snarkjs;
+pub mod trapdoor;
 
 pub use batch::{VerifyError, pairing_check, verify_batch, verify_growth};

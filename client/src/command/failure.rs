@@ -46,8 +46,8 @@ pub enum Failure {
     /// The demo did not reach its end.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
-    /// The demo reached its end, and something does not hold.
-    #[error("the demo's result does not hold")]
+    /// The demo or a benchmark reached its end, and something does not hold.
+    #[error("the result does not hold")]
     DoesNotHold(Box<super::Said>),
     /// A benchmark.
     #[error(transparent)]

@@ -1,6 +1,5 @@
 //! A chain with the contract, two assets, and a sequencer on it.
 
-use crate::simulator;
 use alloy::primitives::{Address as ChainAddress, Bytes, U256};
 use alloy::sol_types::SolCall;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address};
@@ -21,6 +20,7 @@ use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, Wallet, deploy,
 use kerros_sequencer::{Config, Sequencer, SequencerHandle};
 use kerros_verifier::contract::{Kerros, Parameters, TestToken, deployment_code, test_token_code};
 use kerros_verifier::post::key_words;
+use kerros_verifier::trapdoor;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,9 +70,9 @@ impl Rig {
     pub async fn new(shape: &str, k_genesis: u8, k_max: u8) -> Self {
         let shape: Shape = shape.parse().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let key = simulator::key(shape, k_genesis, k_max);
+        let key = trapdoor::key(shape, k_genesis, k_max);
         std::fs::write(dir.path().join("key"), key.encode()).unwrap();
-        let srs = simulator::srs(&key, &dir.path().join("srs"));
+        let srs = trapdoor::srs(&key, &dir.path().join("srs")).unwrap();
         let genesis = Genesis::development(WALLETS);
         let clock = Arc::new(|| 1_800_000_000);
         let chain = Embedded::open(&dir.path().join("chain"), &genesis, clock).unwrap();
@@ -340,7 +340,7 @@ impl Running {
     pub async fn prove(&mut self, rig: &Rig) -> u64 {
         let lease = self.lease("simulator").await.expect("a sealed batch");
         let batch = SealedBatch::decode(&lease.sealed_batch, &rig.key.shape).unwrap();
-        let proof = simulator::prove(&rig.key, rig.domain(), &batch).encode();
+        let proof = trapdoor::prove(&rig.key, rig.domain(), &batch).unwrap().encode();
         self.submit_proof(&lease, proof).await.unwrap();
         lease.batch_number
     }
