@@ -5,6 +5,7 @@
 //! nothing of thresholds and read no clock for it.
 
 use crate::main_chain::BlockHead;
+use crate::settlement::queue::Reorganised;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
@@ -40,6 +41,9 @@ pub enum Reason {
         /// As in GetInfo.
         why: String,
     },
+    /// The main chain took queue entries back that were credited.
+    #[error("{0}")]
+    QueueReorganised(Reorganised),
     /// Settlement waits for an operator.
     #[error("settlement has halted: {why}")]
     SettlementHalted {
@@ -66,11 +70,12 @@ pub enum Reason {
 
 impl Reason {
     /// All codes.
-    pub const CODES: [&str; 7] = [
+    pub const CODES: [&str; 8] = [
         "WRITER_STALLED",
         "SEALER_STALLED",
         "SEALING_HALTED",
         "MAIN_CHAIN_SILENT",
+        "QUEUE_REORGANISED",
         "SETTLEMENT_HALTED",
         "SETTLEMENT_LATE",
         "DISK_FULL",
@@ -82,9 +87,10 @@ impl Reason {
             Self::SealerStalled { .. } => Self::CODES[1],
             Self::SealingHalted { .. } => Self::CODES[2],
             Self::MainChainSilent { .. } => Self::CODES[3],
-            Self::SettlementHalted { .. } => Self::CODES[4],
-            Self::SettlementLate { .. } => Self::CODES[5],
-            Self::DiskFull { .. } => Self::CODES[6],
+            Self::QueueReorganised(_) => Self::CODES[4],
+            Self::SettlementHalted { .. } => Self::CODES[5],
+            Self::SettlementLate { .. } => Self::CODES[6],
+            Self::DiskFull { .. } => Self::CODES[7],
         }
     }
     /// Whether provers are concerned: only the sealer keeps them from their work. That proofs are
@@ -116,6 +122,8 @@ pub struct Facts {
     pub sealing_halted: Option<String>,
     /// When the main chain showed its head last.
     pub head_seen_ms: u64,
+    /// What the main chain took back that was credited.
+    pub reorganised: Option<Reorganised>,
     /// Why settlement has halted.
     pub halted: Option<String>,
     /// The oldest batch that is sealed and not final, and when it was sealed.
@@ -149,6 +157,7 @@ pub fn health(now: u64, facts: &Facts, thresholds: &Thresholds) -> Vec<Reason> {
     if ms > stall_ms {
         reasons.push(Reason::MainChainSilent { ms });
     }
+    reasons.extend(facts.reorganised.clone().map(Reason::QueueReorganised));
     if let Some(why) = facts.halted.clone() {
         reasons.push(Reason::SettlementHalted { why });
     }
@@ -195,6 +204,7 @@ pub struct Pulse {
     parked: AtomicUsize,
     heads: AtomicU64,
     head: Mutex<Option<BlockHead>>,
+    reorganised: Mutex<Option<Reorganised>>,
 }
 
 impl Pulse {
@@ -227,6 +237,17 @@ impl Pulse {
     pub fn heads(&self) -> u64 {
         self.heads.load(Ordering::Acquire)
     }
+    /// What the main chain took back that was credited, if it did; gives whether that is new.
+    pub fn set_reorganised(&self, reason: Option<Reorganised>) -> bool {
+        let mut known = self.reorganised.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = *known != reason;
+        *known = reason;
+        new
+    }
+    /// What the main chain took back that was credited.
+    pub fn reorganised(&self) -> Option<Reorganised> {
+        self.reorganised.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
     /// The last one.
     pub fn head(&self) -> Option<BlockHead> {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner)
@@ -247,6 +268,7 @@ mod tests {
             sealing: Some((7, NOW - 100)),
             sealing_halted: None,
             head_seen_ms: NOW - 100,
+            reorganised: None,
             halted: None,
             unsettled: Some((5, NOW - 5_000)),
             disk_free: 10,
@@ -289,6 +311,16 @@ mod tests {
         only(Facts { head_seen_ms: NOW - 101, ..well() }, Reason::MainChainSilent { ms: 101 });
     }
 
+    fn gone() -> Reorganised {
+        Reorganised::Gone { entry: 3, block: 9, hash: Default::default() }
+    }
+
+    #[test]
+    fn credited_entries_that_are_gone_are_told() {
+        let facts = Facts { reorganised: Some(gone()), ..well() };
+        only(facts, Reason::QueueReorganised(gone()));
+    }
+
     #[test]
     fn halted_settlement_says_why() {
         let why = "a foreign batch".to_owned();
@@ -313,6 +345,7 @@ mod tests {
             sealing: Some((7, 0)),
             sealing_halted: Some(String::new()),
             head_seen_ms: 0,
+            reorganised: Some(gone()),
             halted: Some(String::new()),
             unsettled: Some((5, 0)),
             disk_free: 0,

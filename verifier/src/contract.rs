@@ -32,6 +32,8 @@ pub use bindings::Kerros::KerrosErrors;
 /// All events of the contract as one enum.
 pub use bindings::Kerros::KerrosEvents;
 pub use bindings::Kerros::{Key, Parameters, Post};
+/// An entry of the contract's queue as it stores it.
+pub use bindings::Queue::Entry as StoredEntry;
 /// A token that anybody can mint: for development chains only.
 pub use bindings::TestToken;
 

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod batch;
 pub mod contract;
+pub mod opening;
 pub mod post;
 pub mod promise;
 pub mod receipt;

@@ -28,9 +28,11 @@ pub const TRANSACTIONS: &str = "transactions";
 pub const LEASES: &str = "leases";
 /// batch number 8 → the signed main-chain transaction that posts it.
 pub const POSTS: &str = "posts";
+/// entry number 8 → where on the main chain a queue entry came from, and what it said.
+pub const ORIGINS: &str = "origins";
 
 /// All column families.
-pub const FAMILIES: [&str; 11] = [
+pub const FAMILIES: [&str; 12] = [
     META,
     GROUPS,
     RECEIPTS,
@@ -42,6 +44,7 @@ pub const FAMILIES: [&str; 11] = [
     TRANSACTIONS,
     LEASES,
     POSTS,
+    ORIGINS,
 ];
 
 /// In [`META`]: what this database belongs to.

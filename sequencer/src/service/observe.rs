@@ -93,6 +93,7 @@ impl Observer {
             sealing: sealing.map(|batch| (batch, seen.sealing.ms)),
             sealing_halted: self.lifecycle.halted().map(str::to_owned),
             head_seen_ms: seen.heads.ms,
+            reorganised: pulse.reorganised(),
             halted: self.halted.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             unsettled: overview.oldest,
             disk_free: self.disk.free(),
