@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod chain;
 pub mod contract;
 pub mod opening;
 pub mod post;
