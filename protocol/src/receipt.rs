@@ -27,6 +27,8 @@ pub const GROUP_RECEIPTS_MAX: u32 = 4096;
 
 /// What receipts promise.
 pub trait Promised {
+    /// Prefix of [`anchor`].
+    const RESTORED: &'static [u8];
     /// The leaf of the group's tree, and what the next promise of the same kind names.
     fn hash(&self, domain: Fr) -> [u8; 32];
 }
@@ -40,13 +42,15 @@ pub struct Promise {
     pub batch: u64,
     /// Its place t among the batch's transfers and signed exits.
     pub order: u16,
-    /// [`Promised::hash`] of the receipt before it; zero for the deployment's first.
+    /// [`Promised::hash`] of the receipt before it; zero for the deployment's first, [`anchor`] for
+    /// the first after a restore.
     pub previous: [u8; 32],
     /// When its batch is on the main chain at the latest, Unix milliseconds.
     pub deadline_ms: u64,
 }
 
 impl Promised for Promise {
+    const RESTORED: &'static [u8] = b"kerros.receipt.restored.v1";
     /// `keccak("kerros.receipt.v1" ‖ domain 32 ‖ id 32 ‖ batch 8 ‖ order 2 ‖ previous 32 ‖
     /// deadline 8)`.
     fn hash(&self, domain: Fr) -> [u8; 32] {
@@ -69,13 +73,15 @@ pub struct Opening {
     pub record: OpenRecord,
     /// The batch whose data has this record.
     pub batch: u64,
-    /// [`Promised::hash`] of the opening before it; zero for the sequencer's first.
+    /// [`Promised::hash`] of the opening before it; zero for the sequencer's first, [`anchor`] for the
+    /// first after a restore.
     pub previous: [u8; 32],
     /// When its batch is on the main chain at the latest, Unix milliseconds.
     pub deadline_ms: u64,
 }
 
 impl Promised for Opening {
+    const RESTORED: &'static [u8] = b"kerros.opening.restored.v1";
     /// `keccak("kerros.opening.v1" ‖ domain 32 ‖ index 4 ‖ asset 2 ‖ owner 20 ‖ key 32 ‖ batch 8 ‖
     /// previous 32 ‖ deadline 8)`.
     fn hash(&self, domain: Fr) -> [u8; 32] {
@@ -90,6 +96,14 @@ impl Promised for Opening {
             &self.deadline_ms.to_be_bytes(),
         ])
     }
+}
+
+/// What the first promise of a sequencer names as the one before it whose database was built again from
+/// the main chain's batches up to `last`: the lost database's own chain of receipts is unknown.
+/// `keccak(prefix ‖ domain 32 ‖ last 8)`, without the root, so that two receipts are judged by
+/// themselves.
+pub fn anchor<P: Promised>(domain: Fr, last: u64) -> [u8; 32] {
+    keccak256(&[P::RESTORED, &fr_to_be(&domain), &last.to_be_bytes()])
 }
 
 fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {

@@ -13,7 +13,8 @@ use std::str::FromStr;
 const AFTER_HELP: &str = "\
 Every setting can be given as a flag, as a variable, and in the file of --config (TOML; `poll_ms = 500`
 is --poll-ms 500). A flag counts before a variable, a variable before the file, the file before the
-default. Keys are in files of their own; a node's URL is never shown or logged. Exit codes: 0 stopped, 1 failed, 2 wrong settings.";
+default. `kerros-sequencer restore`, with the same settings, builds a lost database from the main chain, then
+ends. Keys are in files of their own; a node's URL is never shown or logged. Exit codes: 0 stopped, 1 failed, 2 wrong settings.";
 
 fn within<T: TryFrom<u64> + Clone + Send + Sync>(
     range: RangeInclusive<u64>,
@@ -116,6 +117,9 @@ pub struct Arguments {
     /// transactions may be missing.
     #[arg(long, env = "KERROS_ACCEPT_MISSING_WATERMARK")]
     pub accept_missing_watermark: bool,
+    /// Restore only: do not check the proofs again that the contract has checked.
+    #[arg(long, env = "KERROS_TRUST_CONTRACT")]
+    pub trust_contract: bool,
     /// Answer SealBatch and GrowLedger.
     #[arg(long, env = "KERROS_OPERATOR_CALLS")]
     pub operator_calls: bool,

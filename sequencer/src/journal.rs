@@ -3,7 +3,8 @@
 //!
 //! Who writes what: groups of operations and the places of transactions by the single
 //! writer (`ordering`); sealed batches, accounts and the checkpoint by the sealer (`sealing`); leases
-//! and records after the seal by `lifecycle`; posts and origins of queue entries by `settlement`.
+//! and records after the seal by `lifecycle`; posts and origins of queue entries by `settlement`; all of
+//! it at once by a restore from the main chain (`service::rebuild`), before anybody else.
 //! After a write that failed nothing is written any more: what is on disk is then unknown.
 //! This module knows no rules; it asserts on reading what it was given to write.
 
@@ -11,6 +12,7 @@ mod error;
 mod group;
 pub mod keys;
 mod origin;
+mod published;
 mod record;
 pub mod store;
 pub mod watermark;
@@ -18,6 +20,7 @@ pub mod watermark;
 pub use error::JournalError;
 pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
 pub use origin::Origin;
+pub use published::{Ending, Published};
 
 pub use record::{
     BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, PostRecord, ProofRecord,
@@ -126,6 +129,9 @@ impl Journal {
 
     /// Binds a new database to a deployment, or checks that it is this one.
     pub fn bind(&self, deployment: &[u8]) -> Result<(), JournalError> {
+        if self.is_half_built()? {
+            return Err(JournalError::HalfBuilt);
+        }
         match self.deployment()? {
             None => self.put(keys::META, keys::DEPLOYMENT, deployment),
             Some(known) if known == deployment => Ok(()),

@@ -28,4 +28,7 @@ mod simulation;
 pub mod verification;
 
 pub use config::Config;
-pub use service::{Sequencer, SequencerError, SequencerHandle, StartError};
+pub use service::{
+    RestoreError, RestoreReport, Sequencer, SequencerError, SequencerHandle, StartError,
+    restore_from_chain,
+};

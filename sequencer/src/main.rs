@@ -10,10 +10,12 @@ use kerros_protocol::account::{AccountKey, Address};
 use kerros_protocol::commitment::Srs;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::{Embedded, Ethereum, Genesis, MainChain, Wallet, rpc};
-use kerros_sequencer::{Config, Sequencer};
+use kerros_sequencer::{Config, RestoreReport, Sequencer, restore_from_chain};
+use kerros_verifier::chain::Proofs;
 use logs::LogFormat;
 use settings::{Settings, SettingsError};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use zeroize::Zeroizing;
 
 /// Begins the main chain's setting if the chain is embedded.
 const EMBEDDED: &str = "embedded:";
+/// First word of a command line that asks for a database from the main chain instead of the service.
+const RESTORE: &str = "restore";
 /// Exit code for settings that cannot be.
 const WRONG_SETTINGS: u8 = 2;
 
@@ -91,6 +95,17 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
     })
 }
 
+fn open_embedded(arguments: &Arguments, directory: &str) -> Fallible<Embedded> {
+    let genesis = Genesis::development(arguments.embedded_wallets);
+    Ok(Embedded::open(directory.as_ref(), &genesis, Arc::new(seconds))?)
+}
+
+fn files(arguments: &Arguments) -> Fallible<(VerificationKey, Srs)> {
+    let unreadable = |error| format!("{}: {error}", arguments.key.display());
+    let key = VerificationKey::decode(&std::fs::read(&arguments.key).map_err(unreadable)?)?;
+    Ok((key, Srs::open(&arguments.srs)?))
+}
+
 /// The chain, and its JSON-RPC server if one was asked for.
 async fn main_chain(
     arguments: &Arguments,
@@ -99,31 +114,64 @@ async fn main_chain(
     let Some(directory) = arguments.main_chain.strip_prefix(EMBEDDED) else {
         return Ok(Arc::new(Ethereum::connect(&arguments.main_chain)?));
     };
-    let genesis = Genesis::development(arguments.embedded_wallets);
-    let embedded = Embedded::open(directory.as_ref(), &genesis, Arc::new(seconds))?;
+    let embedded = open_embedded(arguments, directory)?;
     if let Some(address) = arguments.embedded_rpc {
-        let listener = tokio::net::TcpListener::bind(address).await?;
-        println!("main chain {}", listener.local_addr()?);
-        let chain = Arc::clone(embedded.chain());
-        let mut stopped = stopped;
-        let stop = async move {
-            // The other end is gone: stop as well.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        tokio::spawn(async move {
-            if let Err(error) = rpc::serve(listener, chain, rpc::RpcOptions::default(), stop).await
-            {
-                tracing::error!(%error, "JSON-RPC server of the embedded chain ended");
-            }
-        });
+        println!("main chain {}", serve_embedded(&embedded, address, stopped).await?);
     }
     Ok(Arc::new(embedded))
 }
 
+/// Serves the embedded chain over JSON-RPC; gives the address.
+async fn serve_embedded(
+    embedded: &Embedded,
+    address: SocketAddr,
+    mut stopped: watch::Receiver<bool>,
+) -> Fallible<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    let chain = Arc::clone(embedded.chain());
+    let stop = async move {
+        // The other end is gone: stop as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    tokio::spawn(async move {
+        if let Err(error) = rpc::serve(listener, chain, rpc::RpcOptions::default(), stop).await {
+            tracing::error!(%error, "JSON-RPC server of the embedded chain ended");
+        }
+    });
+    Ok(address)
+}
+
+/// Builds the database from the main chain and says what it has.
+async fn restore(arguments: Arguments) -> Fallible<()> {
+    let (key, srs) = files(&arguments)?;
+    let config = config(&arguments)?;
+    let (_stop, stopped) = watch::channel(false);
+    let mut url = arguments.main_chain.clone();
+    if let Some(directory) = url.strip_prefix(EMBEDDED) {
+        // Read like any other chain.
+        let embedded = open_embedded(&arguments, directory)?;
+        let address = arguments.embedded_rpc.unwrap_or(([127, 0, 0, 1], 0).into());
+        url = format!("http://{}", serve_embedded(&embedded, address, stopped).await?);
+    }
+    let proofs = if arguments.trust_contract { Proofs::Trusted } else { Proofs::From(1) };
+    let report = restore_from_chain(&config, &[url], &key, &srs, proofs).await?;
+    let RestoreReport { batches, shallow, accounts, transfers, waiting, block, frozen, elapsed } =
+        report;
+    println!(
+        "restored {batches} batches with {transfers} transfers, {accounts} accounts, as of block {block}, in \
+         {:.1} s",
+        elapsed.as_secs_f64()
+    );
+    println!("{shallow} batches are not deep enough to be final, {waiting} queue entries wait");
+    if frozen {
+        println!("THE CONTRACT IS FROZEN: it takes no batch any more");
+    }
+    Ok(())
+}
+
 async fn run(arguments: Arguments) -> Fallible<()> {
-    let unreadable = |error| format!("{}: {error}", arguments.key.display());
-    let key = VerificationKey::decode(&std::fs::read(&arguments.key).map_err(unreadable)?)?;
-    let srs = Srs::open(&arguments.srs)?;
+    let (key, srs) = files(&arguments)?;
     let config = config(&arguments)?;
     let (stop, stopped) = watch::channel(false);
     let chain = main_chain(&arguments, stopped).await?;
@@ -155,19 +203,24 @@ async fn run(arguments: Arguments) -> Fallible<()> {
     Ok(())
 }
 
-/// The settings, unless something else was asked for: then the process ends with this code.
-fn settings() -> Result<Arguments, ExitCode> {
+/// The settings, and whether a restore is asked for, unless something else is: then the process ends with
+/// this code.
+fn settings() -> Result<(Arguments, bool), ExitCode> {
     let wrong = |error: &dyn std::fmt::Display| {
         eprintln!("kerros-sequencer: {error}");
         ExitCode::from(WRONG_SETTINGS)
     };
-    let (arguments, settings): (Arguments, Settings) =
-        match settings::read(std::env::args_os().collect()) {
-            Ok(settings) => settings,
-            // Prints, help among others, and ends with the right code.
-            Err(SettingsError::Arguments(error)) => error.exit(),
-            Err(error) => return Err(wrong(&error)),
-        };
+    let mut line: Vec<_> = std::env::args_os().collect();
+    let restores = line.get(1).is_some_and(|word| word == RESTORE);
+    if restores {
+        line.remove(1);
+    }
+    let (arguments, settings): (Arguments, Settings) = match settings::read(line) {
+        Ok(settings) => settings,
+        // Prints, help among others, and ends with the right code.
+        Err(SettingsError::Arguments(error)) => error.exit(),
+        Err(error) => return Err(wrong(&error)),
+    };
     if let Some(Err(error)) = arguments.poster_key_file.as_deref().map(refuse_key) {
         return Err(wrong(&error));
     }
@@ -175,17 +228,20 @@ fn settings() -> Result<Arguments, ExitCode> {
         print!("{}", settings.print(shown));
         return Err(ExitCode::SUCCESS);
     }
-    Ok(arguments)
+    if arguments.trust_contract && !restores {
+        return Err(wrong(&"trust_contract: only `kerros-sequencer restore` can"));
+    }
+    Ok((arguments, restores))
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match settings() {
-        Ok(arguments) => arguments,
+    let (arguments, restores) = match settings() {
+        Ok(settings) => settings,
         Err(code) => return code,
     };
     let format = arguments.log_format;
-    match start(arguments).await {
+    match start(arguments, restores).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             match format {
@@ -198,10 +254,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn start(arguments: Arguments) -> Fallible<()> {
+async fn start(arguments: Arguments, restores: bool) -> Fallible<()> {
     logs::start(arguments.log_format, &arguments.log_filter).map_err(|error| error.to_string())?;
     // Commitments are computed on this pool; a name tells its threads from the runtime's.
     let name = |i| format!("kerros-seal-{i}");
     rayon::ThreadPoolBuilder::new().thread_name(name).build_global()?;
-    run(arguments).await
+    if restores { restore(arguments).await } else { run(arguments).await }
 }

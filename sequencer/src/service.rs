@@ -7,12 +7,14 @@ mod failure;
 mod observe;
 mod opening;
 mod page;
+mod rebuild;
 mod receipt_key;
 pub(crate) mod restore;
 mod supervision;
 mod tasks;
 
 pub use failure::{SequencerError, StartError, TaskError};
+pub use rebuild::{RestoreError, RestoreReport, restore_from_chain};
 
 use crate::admission::{Admission, Pace, Repeats};
 use crate::api::{
@@ -113,6 +115,21 @@ fn pace(lifecycle: Arc<Lifecycle>, slow: usize) -> Pace {
     })
 }
 
+/// Settings, key and reference string by themselves.
+fn check_files(config: &Config, key: &VerificationKey, srs: &Srs) -> Result<(), StartError> {
+    config.check(key.shape.transfers + key.shape.exits)?;
+    if key.development && !config.allow_development {
+        return Err(StartError::Development { what: "the verification key" });
+    }
+    if srs.header.development && !config.allow_development {
+        return Err(StartError::Development { what: "the reference string" });
+    }
+    if srs.header.tau_powers != key.tau_powers || srs.header.k_genesis != key.k_genesis {
+        return Err(StartError::OtherSetup);
+    }
+    Ok(())
+}
+
 impl Sequencer {
     /// Starts a sequencer; it serves and settles until the handle is shut down.
     pub async fn start(
@@ -136,16 +153,7 @@ impl Sequencer {
     ) -> Result<SequencerHandle, StartError> {
         crate::metrics::recorder();
         let shape = key.shape;
-        config.check(shape.transfers + shape.exits)?;
-        if key.development && !config.allow_development {
-            return Err(StartError::Development { what: "the verification key" });
-        }
-        if srs.header.development && !config.allow_development {
-            return Err(StartError::Development { what: "the reference string" });
-        }
-        if srs.header.tau_powers != key.tau_powers || srs.header.k_genesis != key.k_genesis {
-            return Err(StartError::OtherSetup);
-        }
+        check_files(&config, &key, &srs)?;
         let address = alloy::primitives::Address::from(config.contract.0);
         let contract = Contract { chain: main_chain, address };
         let (chain_id, have) = check_contract(&contract, &key).await?;

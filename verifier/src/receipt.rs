@@ -6,7 +6,9 @@
 use alloy::primitives::{Address as ChainAddress, B256, Signature};
 use ark_bn254::Fr;
 use kerros_protocol::batch::OpenRecord;
-use kerros_protocol::receipt::{Opening, PROMISE_MS_MAX, Promise, Promised, Receipt, ReceiptError};
+use kerros_protocol::receipt::{
+    Opening, PROMISE_MS_MAX, Promise, Promised, Receipt, ReceiptError, anchor,
+};
 use thiserror::Error;
 
 /// Why a receipt proves nothing.
@@ -64,6 +66,10 @@ pub fn check_deadline(deadline_ms: u64, now_ms: u64, promise_ms: u64) -> Result<
     Ok(())
 }
 
+/// Batches between two openings in which a restore is looked for: what lies further apart is no
+/// conviction by itself, and a made-up batch number must not keep the judge busy.
+const RESTORES_MAX: u64 = 1 << 20;
+
 /// Knows whose receipts to believe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiptCheck {
@@ -112,7 +118,8 @@ impl ReceiptCheck {
     /// Whether two receipts of openings convict their signer: both are good, and they promise one index
     /// to two accounts, two indices to one account, or follow the same receipt; or they are not where
     /// they must be in a chain that has every index once and in order: neighbouring indices follow each
-    /// other, no others do, and a higher one is in no earlier batch.
+    /// other unless the sequencer was restored between their batches, no others do, and a higher one is
+    /// in no earlier batch.
     pub fn contradict_openings(
         &self,
         one: &Receipt<Opening>,
@@ -133,7 +140,15 @@ impl ReceiptCheck {
         let next = first.record.index.get() + 1 == second.record.index.get();
         let linked = second.previous == first.hash(self.domain);
         let back = first.previous == second.hash(self.domain) || first.batch > second.batch;
-        Ok(one != other && (twice || back || linked != next))
+        let broken = linked != next && !(next && self.restored_between(first, second));
+        Ok(one != other && (twice || back || broken))
+    }
+    /// Whether `second` is the first opening after a restore from the main chain that had `first`.
+    fn restored_between(&self, first: &Opening, second: &Opening) -> bool {
+        let begin = first.batch.max(second.batch.saturating_sub(RESTORES_MAX));
+        begin > first.batch
+            || (begin..second.batch)
+                .any(|last| second.previous == anchor::<Opening>(self.domain, last))
     }
 }
 

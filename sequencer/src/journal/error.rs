@@ -32,6 +32,9 @@ pub enum JournalError {
         /// What is wrong.
         source: prost::DecodeError,
     },
+    /// A restore from the main chain was interrupted.
+    #[error("the database is half built: run `kerros-sequencer restore` again")]
+    HalfBuilt,
     /// The database belongs to another chain, contract or key.
     #[error("the database belongs to another deployment")]
     OtherDeployment,

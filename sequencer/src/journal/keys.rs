@@ -5,7 +5,8 @@
 use kerros_protocol::account::AccountIndex;
 use kerros_protocol::transaction::TransactionId;
 
-/// `"deployment"`, `"checkpoint"`, `"grow"`, `"halted"`, `"fees"`, `"receipt"`, `"opening"`.
+/// `"deployment"`, `"checkpoint"`, `"grow"`, `"halted"`, `"fees"`, `"receipt"`, `"opening"`,
+/// `"restoring"`.
 pub const META: &str = "meta";
 /// batch number 8 ‖ sequence 4 of the first operation → operations written together. Kept for ever:
 /// receipts are read from here.
@@ -62,6 +63,9 @@ pub const RECEIPT: &[u8] = b"receipt";
 
 /// In [`META`]: hash of the last opening's receipt.
 pub const OPENING: &[u8] = b"opening";
+
+/// In [`META`]: present while the database is being built from the main chain.
+pub const RESTORING: &[u8] = b"restoring";
 
 /// Key of a batch.
 pub fn batch(number: u64) -> [u8; 8] {

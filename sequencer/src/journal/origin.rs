@@ -24,7 +24,7 @@ pub struct Origin {
 impl Origin {
     /// block 8 ‖ hash 32 ‖ log 8 ‖ kind 1 ‖ deposit: amount 8, asset 2, key 32, owner 20; forced exit:
     /// index 4, requester 20.
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = self.block.to_be_bytes().to_vec();
         out.extend_from_slice(self.block_hash.as_slice());
         out.extend_from_slice(&self.log_index.to_be_bytes());

@@ -138,6 +138,10 @@ impl Rocks {
         let db = DB::open_cf_descriptors_read_only(&options, path, families, false)?;
         Ok(Some(Self(db)))
     }
+    /// Deletes the database's own files and no others.
+    pub fn destroy(path: &Path) -> Result<(), StoreError> {
+        Ok(DB::destroy(&Self::options(), path)?)
+    }
     fn options() -> Options {
         let mut options = Options::default();
         // The log counts up to its first torn or damaged record. If that one was acknowledged, the

@@ -37,7 +37,10 @@ pub enum StartError {
     #[error("the contract was deployed with another verification key")]
     OtherKey,
     /// The contract has batches that this database does not: it was lost, or is another's.
-    #[error("the contract has {have} batches, the database {ours}")]
+    #[error(
+        "the contract has {have} batches, the database {ours}; `kerros-sequencer restore` builds a lost \
+         database from the main chain, in an empty data directory"
+    )]
     Behind {
         /// On the chain.
         have: u64,

@@ -34,6 +34,11 @@ pub async fn check_contract(
     Ok((chain_id, contract.batch_number().await?))
 }
 
+/// What a database is bound to.
+pub fn deployment_bytes(domain: ark_bn254::Fr, key: &VerificationKey) -> Vec<u8> {
+    [kerros_protocol::encoding::fr_to_be(&domain), key.hash()].concat()
+}
+
 /// The state the database was left in.
 pub struct Restored {
     /// Database.
@@ -92,8 +97,7 @@ pub fn restore(
     domain: ark_bn254::Fr,
     clock: &Clock,
 ) -> Result<Restored, StartError> {
-    let mut deployment = kerros_protocol::encoding::fr_to_be(&domain).to_vec();
-    deployment.extend_from_slice(&key.hash());
+    let deployment = deployment_bytes(domain, key);
     check_watermark(config, &deployment, domain)?;
     let path = config.data_dir.clone();
     let journal = Arc::new(within_limit(config, move || Journal::open(&path))??);

@@ -20,6 +20,7 @@ mod quarantine;
 mod reads;
 mod receipts;
 mod rejections;
+mod restore;
 mod rig;
 mod sealing;
 mod settings;
