@@ -290,6 +290,19 @@ mod tests {
         for good in [&first, &sign(2, 2, 3, link), &sign(2, 2, 9, link), &sign(3, 3, 3, [4; 32])] {
             assert_eq!(check.contradict_openings(&first, good), Ok(false), "{good:?}");
         }
+        // Restored from the main chain up to batch 3, where `first` is, to 7, and where it is not.
+        let restored =
+            |index, batch, last| sign(index, 2, batch, anchor::<Opening>(check.domain, last));
+        for (batch, last) in [(4, 3), (8, 7), (9, 4)] {
+            let after = restored(2, batch, last);
+            assert_eq!(check.contradict_openings(&first, &after), Ok(false), "{last}");
+        }
+        for (batch, last) in [(4, 2), (3, 3), (8, 8)] {
+            let after = restored(2, batch, last);
+            assert_eq!(check.contradict_openings(&first, &after), Ok(true), "{last}");
+        }
+        let other = sign(3, 3, 9, anchor::<Opening>(check.domain, 4));
+        assert_eq!(check.contradict_openings(&restored(2, 9, 4), &other), Ok(true), "one anchor");
         let mut forged = bad[0].clone();
         forged.promise.deadline_ms += 1;
         assert!(check.contradict_openings(&first, &forged).is_err());
