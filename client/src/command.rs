@@ -11,6 +11,7 @@ mod deploy;
 pub mod devnet;
 pub mod failure;
 mod receipt;
+pub mod rescue;
 pub mod setup;
 mod signer;
 pub mod transact;
@@ -79,6 +80,11 @@ pub enum Command {
     Claim(chain::ClaimArgs),
     /// Demand on the main chain that everything in an account leave, whatever the sequencer says.
     ForceExit(chain::ForceExitArgs),
+    /// Take accounts and deposits out of the contract, without the operator, once an entry of its queue
+    /// is overdue.
+    Escape(rescue::EscapeArgs),
+    /// Prove and post a batch of waiting deposits and forced exits while the operator is silent.
+    ServeQueue(rescue::ServeQueueArgs),
     /// Show accounts: one by index, or all of a wallet.
     Account(account::AccountArgs),
     /// Show an acknowledged transaction and the state of its batch.
@@ -192,6 +198,11 @@ impl SequencerAt {
 }
 
 impl ChainAt {
+    /// The contract at an address that the caller knows.
+    pub fn at(&self, contract: Address) -> Result<Contract, Failure> {
+        let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.rpc_url)?);
+        Ok(Contract::new(chain, contract))
+    }
     /// The contract that the sequencer serves, on this chain.
     pub async fn contract(&self, info: &Info) -> Result<Contract, Failure> {
         let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.rpc_url)?);
@@ -243,6 +254,8 @@ impl Cli {
             Command::Deposit(args) => args.run().await?,
             Command::Claim(args) => args.run().await?,
             Command::ForceExit(args) => args.run().await?,
+            Command::Escape(args) => args.run().await?,
+            Command::ServeQueue(args) => args.run().await?,
             Command::Account(args) => args.run().await?,
             Command::Tx(args) => args.run().await?,
             Command::Batch(args) => args.run().await?,
@@ -307,6 +320,8 @@ mod tests {
             "kerros deposit --wallet w --asset 1 --amount 5 --mint",
             "kerros claim --wallet w --asset 1",
             "kerros force-exit --wallet w --index 1",
+            "kerros escape --wallet w --contract 0x0000000000000000000000000000000000000001 --keys k",
+            "kerros serve-queue --wallet w --contract 0x0000000000000000000000000000000000000001 --keys k",
             "kerros account --index 1",
             "kerros batch 3",
             "kerros batch --last 3",

@@ -8,9 +8,9 @@
 use alloy::primitives::{Address as ChainAddress, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
-use kerros_protocol::commitment::Root;
+use kerros_protocol::commitment::{Commitments, Opening, Root};
 use kerros_sequencer::main_chain::{At, Call, MainChain, MainChainError, Receipt, Wallet, submit};
-use kerros_verifier::contract::{Kerros, Revert, TestToken};
+use kerros_verifier::contract::{Kerros, Post, Revert, TestToken};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -309,6 +309,45 @@ impl Contract {
         let receipt = self.write(wallet, self.address, U256::ZERO, call).await?;
         let event: Kerros::Claimed = self.event(&receipt)?;
         Ok(Done { value: event.amount, receipt })
+    }
+
+    /// Freezes the rollup for ever over an overdue entry.
+    pub async fn freeze(&self, wallet: &Wallet, entry: u64) -> Result<Receipt, ContractError> {
+        self.write(wallet, self.address, U256::ZERO, Kerros::freezeCall { entry }).await
+    }
+    /// Credits an account's balance to its owner, once the contract is frozen.
+    pub async fn escape(
+        &self,
+        wallet: &Wallet,
+        commitments: &Commitments,
+        opening: &Opening,
+    ) -> Result<Receipt, ContractError> {
+        let call = kerros_verifier::post::escape(commitments, opening);
+        self.write(wallet, self.address, U256::ZERO, call).await
+    }
+    /// Gives a waiting entry of a frozen contract back.
+    pub async fn refund(&self, wallet: &Wallet, entry: u64) -> Result<Receipt, ContractError> {
+        self.write(wallet, self.address, U256::ZERO, Kerros::refundCall { entry }).await
+    }
+    /// Pays the ether credited to `account` to it; gives the wei.
+    pub async fn claim_ether(
+        &self,
+        wallet: &Wallet,
+        account: Address,
+    ) -> Result<Done<U256>, ContractError> {
+        let account = chain_address(account);
+        let credit = self.read(self.address, Kerros::etherCreditCall(account)).await?;
+        if credit.is_zero() {
+            return Err(ContractError::NothingToClaim);
+        }
+        let call = Kerros::claimEtherCall { account };
+        let receipt = self.write(wallet, self.address, U256::ZERO, call).await?;
+        let event: Kerros::EtherClaimed = self.event(&receipt)?;
+        Ok(Done { value: event.amount, receipt })
+    }
+    /// Posts a batch.
+    pub async fn post(&self, wallet: &Wallet, post: Post) -> Result<Receipt, ContractError> {
+        self.write(wallet, self.address, U256::ZERO, Kerros::postCall { p: post }).await
     }
 
     async fn entry_fee_offer(&self) -> Result<U256, ContractError> {
