@@ -14,8 +14,8 @@ use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{
-    At, Call, Embedded, Genesis, MainChain, MainChainError, Receipt, Wallet, deploy, entry_fee_offer,
-    submit,
+    At, Call, Embedded, Genesis, MainChain, MainChainError, Receipt, Wallet, deploy,
+    entry_fee_offer, submit,
 };
 use kerros_sequencer::{Config, Sequencer, SequencerHandle};
 use kerros_verifier::contract::{

@@ -33,7 +33,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 
 pub const WALLETS: u32 = 4;
-/// Wei of an entry that meets an empty queue.
+/// Wei of an entry that meets an empty queue, beside its gas.
 const ENTRY_FEE: u128 = 1_000;
 
 pub struct Rig {

@@ -130,7 +130,12 @@ impl Machine {
     }
 
     /// Whether a call would succeed now, and why not.
-    pub fn attempt(&mut self, from: Address, to: Address, call: &impl SolCall) -> Result<(), Revert> {
+    pub fn attempt(
+        &mut self,
+        from: Address,
+        to: Address,
+        call: &impl SolCall,
+    ) -> Result<(), Revert> {
         self.attempt_within(GAS_MAX, from, to, call)
     }
 

@@ -128,7 +128,10 @@ fn the_fee_follows_base_fee_and_queue_and_half_of_it_is_earned() {
     let post = rollup.forge(data, &new, poster);
     rollup.post(operator(), &post, new, 5).result.expect("batch");
     assert_eq!(rollup.read(Kerros::etherCreditCall(poster)), U256::from(shares));
-    rollup.send(alice, U256::ZERO, &Kerros::claimEtherCall { account: poster }).result.expect("paid");
+    rollup
+        .send(alice, U256::ZERO, &Kerros::claimEtherCall { account: poster })
+        .result
+        .expect("paid");
     assert_eq!(rollup.machine.balance(rollup.kerros), U256::from(fees - shares), "burnt");
 }
 

@@ -156,7 +156,12 @@ pub fn artifact(json: &str) -> Bytes {
 
 impl Rollup {
     /// Deploys; asset 1 is a plain token with a unit of one base unit, of which everybody has plenty.
-    pub fn new(shape: &str, k_genesis: u8, k_max: u8, change: impl FnOnce(&mut Parameters)) -> Self {
+    pub fn new(
+        shape: &str,
+        k_genesis: u8,
+        k_max: u8,
+        change: impl FnOnce(&mut Parameters),
+    ) -> Self {
         let key = trapdoor::key(shape.parse::<Shape>().expect("a shape"), k_genesis, k_max);
         let mut terms = parameters(&key);
         change(&mut terms);

@@ -12,7 +12,7 @@ use ark_ec::AffineRepr;
 use kerros_protocol::account::Account;
 use kerros_protocol::batch::{BatchData, TransferRecord};
 use kerros_protocol::encoding::g2_to_be;
-use kerros_verifier::contract::{Key, Kerros, KerrosErrors as E, Post, Revert, deployment_code};
+use kerros_verifier::contract::{Kerros, KerrosErrors as E, Key, Post, Revert, deployment_code};
 use kerros_verifier::post::key_words;
 use revm::precompile::Precompiles;
 
@@ -37,13 +37,8 @@ fn too_large(value: U256, modulus: U256) -> [U256; 3] {
 fn grown() -> (Rollup, Post) {
     let mut rollup = Rollup::new(SHAPE, 2, 4, |_| ());
     let alice = person(1);
-    let account = Account {
-        key: 9u64.into(),
-        balance: 50,
-        nonce: 3,
-        asset: 1,
-        owner: owner(alice),
-    };
+    let account =
+        Account { key: 9u64.into(), balance: 50, nonce: 3, asset: 1, owner: owner(alice) };
     rollup.deposit(alice, 50, 9).result.unwrap();
     let mut new = rollup.book.clone();
     new.set(1, account);
@@ -203,14 +198,13 @@ fn every_word_of_an_escape_is_what_an_account_can_hold() {
     let kerros = rollup.kerros;
     rollup.machine.advance(crate::rollup::FORCE_WINDOW + 1);
     rollup.send(person(3), U256::ZERO, &Kerros::freezeCall { entry: 1 }).result.unwrap();
-    let mut refusal = |call: &Kerros::escapeCall| {
-        match rollup.machine.attempt(person(3), kerros, call) {
+    let mut refusal =
+        |call: &Kerros::escapeCall| match rollup.machine.attempt(person(3), kerros, call) {
             Err(Revert::Kerros(error)) => error,
             other => panic!("{other:?}"),
-        }
-    };
-    for place in 0..3 {
-        for value in too_large(right[place], r()) {
+        };
+    for (place, word) in right.into_iter().enumerate() {
+        for value in too_large(word, r()) {
             let mut bad = good.clone();
             bad.words[place] = value;
             match (place, refusal(&bad)) {
@@ -325,13 +319,11 @@ fn a_key_whose_delta_is_gamma_or_its_negative_is_refused() {
 fn precompiles_that_run_out_of_gas_or_return_nothing_pass_no_batch() {
     let (mut rollup, good) = grown();
     let (kerros, call) = (rollup.kerros, Kerros::postCall { p: good });
-    let mut gas = rollup.machine.fork().call(
-        operator(),
-        kerros,
-        U256::ZERO,
-        &alloy::sol_types::SolCall::abi_encode(&call),
-    )
-    .gas;
+    let mut gas = rollup
+        .machine
+        .fork()
+        .call(operator(), kerros, U256::ZERO, &alloy::sol_types::SolCall::abi_encode(&call))
+        .gas;
     let (mut starved, step) = (0, gas / 97);
     // What was spent is less than what must be given: a call keeps a 64th back.
     while gas > 100_000 {
@@ -349,8 +341,7 @@ fn precompiles_that_run_out_of_gas_or_return_nothing_pass_no_batch() {
     let addition = address!("0000000000000000000000000000000000000006");
     let product = address!("0000000000000000000000000000000000000007");
     let mut without_pairing = Precompiles::homestead().clone();
-    without_pairing
-        .extend([addition, product].map(|place| byzantium.get(&place).unwrap().clone()));
+    without_pairing.extend([addition, product].map(|place| byzantium.get(&place).unwrap().clone()));
     rollup.machine.keep_precompiles(Box::leak(Box::new(without_pairing)));
     let refused = rollup.machine.attempt(operator(), kerros, &call);
     assert!(matches!(refused, Err(Revert::Kerros(E::PairingRefused(_)))), "{refused:?}");

@@ -1,7 +1,9 @@
 //! What enters the queue, at what price and with what deadline.
 
 use super::data::Data;
-use super::world::{ENTRY_FEE, ENTRY_FEE_BASE, ENTRY_WINDOW, FORCE_WINDOW, UNIT, World, deposit_call, refusal};
+use super::world::{
+    ENTRY_FEE, ENTRY_FEE_BASE, ENTRY_WINDOW, FORCE_WINDOW, UNIT, World, deposit_call, refusal,
+};
 use crate::main_chain::At;
 use crate::main_chain::embedded::BASE_FEE;
 use alloy::primitives::{Address, U256};

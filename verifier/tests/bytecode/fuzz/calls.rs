@@ -71,8 +71,8 @@ impl Call {
     pub fn encode(&self, model: &Model) -> Vec<u8> {
         match self {
             Self::Deposit { asset, base, key, owner } => {
-                let (asset, baseAmount, key, owner) = (*asset, *base, *key, *owner);
-                Kerros::depositCall { asset, baseAmount, key, owner }.abi_encode()
+                let (asset, key, owner) = (*asset, *key, *owner);
+                Kerros::depositCall { asset, baseAmount: *base, key, owner }.abi_encode()
             }
             Self::ForceExit { index } => Kerros::forceExitCall { index: *index }.abi_encode(),
             Self::Claim { asset, account } => {
@@ -95,7 +95,6 @@ impl Call {
 /// Draws calls that make sense now, and some that do not.
 pub struct Caller {
     pub everybody: Vec<Address>,
-    pub relays: Vec<Address>,
     /// The last batch made for the present state, encoded: proofs cost more than anything else.
     cached: Option<(Plan, Vec<u8>)>,
     /// An accepted batch, to be posted again.
@@ -105,7 +104,7 @@ pub struct Caller {
 impl Caller {
     pub fn new(relays: &[Address]) -> Self {
         let everybody = (0..6).map(person).chain(relays.iter().copied()).collect();
-        Self { everybody, relays: relays.to_vec(), cached: None, accepted: None }
+        Self { everybody, cached: None, accepted: None }
     }
 
     pub fn anybody(&self, rng: &mut StdRng) -> Address {

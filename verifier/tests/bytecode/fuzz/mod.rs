@@ -22,6 +22,8 @@ use kerros_verifier::post::key_words;
 use model::{Model, Nature, Token};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tally::Tally;
 
@@ -49,8 +51,7 @@ impl Scene {
             Ok(path) => artifact(&std::fs::read_to_string(path).expect("an artifact")),
             Err(_) => Kerros::BYTECODE.clone(),
         };
-        let arguments =
-            Kerros::constructorCall { key: key_words(&key).into(), parameters: terms };
+        let arguments = Kerros::constructorCall { key: key_words(&key).into(), parameters: terms };
         let code: Bytes = [&bytecode[..], &arguments.abi_encode()].concat().into();
         let mut rollup = Rollup::deploy(key, code);
         let mut place = |code| rollup.machine.create(operator(), code).unwrap();
@@ -79,7 +80,8 @@ impl Scene {
                 minted.result.unwrap();
                 let data = approve.abi_encode().into();
                 let through = Relay::relayCall { target: token.address, data };
-                let done = rollup.machine.call(operator(), relay, U256::ZERO, &through.abi_encode());
+                let done =
+                    rollup.machine.call(operator(), relay, U256::ZERO, &through.abi_encode());
                 done.result.unwrap();
             }
         }
@@ -227,7 +229,13 @@ impl<'a> Life<'a> {
             self.caller.accepted = Some(((**plan).clone(), encoded.clone()));
         }
         self.accepted += 1;
-        check::after(&mut self.machine, kerros, &before, &self.model, self.accepted % 16 == 0);
+        check::after(
+            &mut self.machine,
+            kerros,
+            &before,
+            &self.model,
+            self.accepted.is_multiple_of(16),
+        );
     }
 
     /// Freezes, lets every account escape and every entry be refunded, pays all claims: nothing but
@@ -277,32 +285,53 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-#[test]
-fn no_sequence_of_calls_frees_more_than_came_in() {
+/// Lives with seeds that no other thread has, until there were enough calls.
+fn lives(seeds: &AtomicU64, done: &AtomicU64, wanted: u64) -> Tally {
     let scene = Scene::new();
-    let started = Instant::now();
-    let wanted = number("KERROS_CALLS").unwrap_or(CALLS);
     let mut tally = Tally::default();
-    let mut seed = number("KERROS_FUZZ_SEED").unwrap_or(1);
-    let only = number("KERROS_FUZZ_SEED").is_some();
-    println!("lives from seed {seed}");
-    while tally.calls() < wanted && !(only && tally.calls() > 0) {
-        let calls = StdRng::seed_from_u64(!seed).gen_range(LIFE);
-        let life = std::panic::AssertUnwindSafe(|| {
+    while done.load(Ordering::Relaxed) < wanted {
+        let seed = seeds.fetch_add(1, Ordering::Relaxed);
+        let before = tally.calls();
+        let life = AssertUnwindSafe(|| {
+            let calls = StdRng::seed_from_u64(!seed).gen_range(LIFE);
             Life::new(&scene, seed, &mut tally).live(calls);
         });
-        if let Err(panic) = std::panic::catch_unwind(life) {
+        if let Err(panic) = catch_unwind(life) {
             println!("seed {seed} failed; again: KERROS_FUZZ_SEED={seed}");
-            std::panic::resume_unwind(panic);
+            resume_unwind(panic);
         }
-        seed += 1;
-        if seed % 500 == 0 {
-            println!("{} calls, {} s", tally.calls(), started.elapsed().as_secs());
+        let now = tally.calls() - before;
+        let all = done.fetch_add(now, Ordering::Relaxed) + now;
+        if seed.is_multiple_of(500) {
+            println!("seed {seed}: {all} calls");
         }
     }
-    println!("{} calls in {:.1} s, seeds to {}", tally.calls(), started.elapsed().as_secs_f64(), seed - 1);
+    tally
+}
+
+#[test]
+fn no_sequence_of_calls_frees_more_than_came_in() {
+    let started = Instant::now();
+    let only = number("KERROS_FUZZ_SEED");
+    let wanted = only.map_or(number("KERROS_CALLS").unwrap_or(CALLS), |_| 1);
+    let seeds = AtomicU64::new(only.unwrap_or(1));
+    let done = AtomicU64::new(0);
+    let threads = match only {
+        Some(_) => 1,
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let tally = std::thread::scope(|scope| {
+        let running: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| lives(&seeds, &done, wanted))).collect();
+        running.into_iter().fold(Tally::default(), |mut sum, thread| {
+            sum.merge(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            sum
+        })
+    });
+    let (last, seconds) = (seeds.into_inner() - 1, started.elapsed().as_secs_f64());
+    println!("{} calls in {seconds:.1} s by {threads} threads, seeds to {last}", tally.calls());
     println!("{tally}");
-    if !only {
+    if only.is_none() {
         tally.assert_telling(wanted);
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::fuzz::calls::{Call, Entrance, Plan};
 use crate::rollup::{Book, ENTRY_GAS, GWEI, operator, owner};
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, U256};
 use kerros_protocol::batch::BatchData;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,6 +88,8 @@ pub struct Model {
     pub ether_in: u128,
     pub ether_out: u128,
     pub book: Book,
+    /// The book's root; three products of points, hence kept.
+    pub root: B256,
     pub escaped: BTreeSet<u32>,
     pub relays: BTreeMap<Address, RelayState>,
 }
@@ -117,6 +119,7 @@ impl Model {
             ether_in: 0,
             ether_out: 0,
             book: Book::new(K_GENESIS),
+            root: Book::new(K_GENESIS).root(),
             escaped: BTreeSet::new(),
             relays: relays.iter().map(|relay| (*relay, RelayState::default())).collect(),
         }
@@ -358,6 +361,7 @@ impl Model {
         self.head += plan.data.queue_entries();
         self.number += 1;
         self.book = plan.new.clone();
+        self.root = self.book.root();
         if by_operator {
             self.last_operator_post = self.now;
         }
@@ -402,10 +406,8 @@ impl Model {
     /// What the contract holds in wei: credit, what waiting entries would earn, what is burnt.
     pub fn ether_held(&self) -> u128 {
         let credit: u128 = self.credit.values().sum();
-        let shares: u128 = (self.waiting().iter())
-            .filter(|entry| !entry.refunded)
-            .map(|entry| entry.share)
-            .sum();
+        let shares: u128 =
+            (self.waiting().iter()).filter(|entry| !entry.refunded).map(|entry| entry.share).sum();
         credit + shares + self.burnt
     }
 

@@ -69,6 +69,21 @@ impl Tally {
         self.inside[usize::from(ok)] += 1;
     }
 
+    pub fn merge(&mut self, other: Self) {
+        for (kind, count) in other.accepted {
+            *self.accepted.entry(kind).or_default() += count;
+        }
+        for (kind, reasons) in other.refused {
+            let sum = self.refused.entry(kind).or_default();
+            for (reason, count) in reasons {
+                *sum.entry(reason).or_default() += count;
+            }
+        }
+        for (sum, count) in self.inside.iter_mut().zip(other.inside) {
+            *sum += count;
+        }
+    }
+
     pub fn calls(&self) -> u64 {
         let refused: u64 = self.refused.values().flat_map(BTreeMap::values).sum();
         self.accepted.values().sum::<u64>() + refused
