@@ -9,14 +9,12 @@ use alloy::primitives::{Address as ChainAddress, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::commitment::{Commitments, Opening, Root};
-use kerros_sequencer::main_chain::{At, Call, MainChain, MainChainError, Receipt, Wallet, submit};
+use kerros_sequencer::main_chain::{
+    At, Call, MainChain, MainChainError, Receipt, Wallet, entry_fee_offer, submit,
+};
 use kerros_verifier::contract::{Kerros, Post, Revert, TestToken};
 use std::sync::Arc;
 use thiserror::Error;
-
-/// Added to the entry fee asked for, as a fraction of it: entries that come first raise it. What is
-/// too much is credited back by the contract.
-const ENTRY_FEE_MARGIN_DIVISOR: u64 = 4;
 
 /// Why an operation on the contract failed.
 #[derive(Debug, Error)]
@@ -276,7 +274,7 @@ impl Contract {
             key: U256::from_be_bytes(key.to_be()),
             owner: chain_address(owner),
         };
-        let fee = self.entry_fee_offer().await?;
+        let fee = entry_fee_offer(self.chain.as_ref(), self.address).await?;
         let receipt = self.write(wallet, self.address, fee, call).await?;
         let event: Kerros::DepositQueued = self.event(&receipt)?;
         Ok(Done { value: event.entry, receipt })
@@ -289,7 +287,7 @@ impl Contract {
         index: AccountIndex,
     ) -> Result<Done<u64>, ContractError> {
         let call = Kerros::forceExitCall { index: index.get() };
-        let fee = self.entry_fee_offer().await?;
+        let fee = entry_fee_offer(self.chain.as_ref(), self.address).await?;
         let receipt = self.write(wallet, self.address, fee, call).await?;
         let event: Kerros::ForcedExitQueued = self.event(&receipt)?;
         Ok(Done { value: event.entry, receipt })
@@ -310,7 +308,6 @@ impl Contract {
         let event: Kerros::Claimed = self.event(&receipt)?;
         Ok(Done { value: event.amount, receipt })
     }
-
     /// Freezes the rollup for ever over an overdue entry.
     pub async fn freeze(&self, wallet: &Wallet, entry: u64) -> Result<Receipt, ContractError> {
         self.write(wallet, self.address, U256::ZERO, Kerros::freezeCall { entry }).await
@@ -348,10 +345,5 @@ impl Contract {
     /// Posts a batch.
     pub async fn post(&self, wallet: &Wallet, post: Post) -> Result<Receipt, ContractError> {
         self.write(wallet, self.address, U256::ZERO, Kerros::postCall { p: post }).await
-    }
-
-    async fn entry_fee_offer(&self) -> Result<U256, ContractError> {
-        let fee = self.read(self.address, Kerros::entryFeeCall {}).await?;
-        Ok(fee + fee / U256::from(ENTRY_FEE_MARGIN_DIVISOR))
     }
 }
