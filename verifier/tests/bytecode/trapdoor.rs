@@ -1,13 +1,9 @@
 //! A setup whose secrets the tests know: proofs that verify without a circuit.
 
-#[path = "../../../sequencer/tests/service/simulator.rs"]
-#[allow(dead_code)]
-mod simulator;
-
 use alloy::primitives::U256;
 use ark_bn254::Fr;
 use ark_ff::PrimeField;
-pub use simulator::{key, prove};
+pub use kerros_verifier::trapdoor::{key, prove};
 
 /// tau of the simulator's setup.
 pub fn tau() -> Fr {
