@@ -95,7 +95,7 @@ impl Scene {
     async fn rebuilt(&self) -> Rebuilt {
         let key = &keys::small().verification;
         let contract = Address(self.chain.contract.into_array());
-        rebuild(&[self.anvil.url.clone()], contract, key, |_| {}).await.expect("sound")
+        rebuild(std::slice::from_ref(&self.anvil.url), contract, key, |_| {}).await.expect("sound")
     }
     fn contract(&self) -> Contract {
         Contract::new(self.chain.chain.clone(), Address(self.chain.contract.into_array()))
