@@ -165,7 +165,7 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
     // One holder for himself, by the command.
     let (code, said, errors) = scene.run(&format!("escape --keys {dir}"), 1);
     assert_eq!(code, 0, "{errors}");
-    assert_eq!(said["frozen_over"], 2, "the first entry overdue");
+    assert_eq!(said["frozen_over"], 3, "the first entry overdue");
     assert_eq!(said["accounts"][0]["units"], 9_000);
     assert_eq!(said["accounts"].as_array().map(Vec::len), Some(1));
     assert_eq!(said["refunded"], json!([3]));

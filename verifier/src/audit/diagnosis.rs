@@ -144,7 +144,10 @@ fn unreadable(scene: Scene<'_>, post: &Post, error: &PostError) -> Diagnosis {
         PostError::GrownWithoutGrowth if scene.event.k > scene.state.ledger.k() => {
             named("grow", "the event's k tells of growth")
         }
-        PostError::GrownWithoutGrowth => named("grownC", error),
+        PostError::GrownWithoutGrowth => {
+            let stray = post.grownC.chunks(2).position(|point| point != [U256::ZERO; 2]);
+            named(stray.map_or("grownC".to_owned(), |j| format!("grownC[{j}]")), error)
+        }
         PostError::Decode(_) => {
             let bytes = |words: &[U256]| {
                 words.iter().flat_map(|w| w.to_be_bytes::<32>()).collect::<Vec<_>>()
