@@ -327,7 +327,7 @@ mod tests {
             "kerros batch --last 3",
             "kerros bench ingest --smoke --json",
             "kerros bench gas --smoke --json",
-            "kerros bench gas --transfers 2,16,32768 --dir d",
+            "kerros bench gas --transfers 12,16,32768 --dir d",
             "kerros circuit --shape 16,8,24,8,4",
             "kerros setup --shape 16,8,24,8,4 --k-genesis 6 --k-max 8 --dir d",
         ] {
@@ -348,7 +348,7 @@ mod tests {
             "kerros transfer --wallet w --from 1 --to 2 --amount 1 --fee 2048",
             "kerros transfer --wallet w --from 1 --to 2 --amount 18446744073709551616",
             "kerros withdraw --wallet w --from 1 --amount 1 --to 0x12",
-            "kerros bench gas --transfers 1",
+            "kerros bench gas --transfers 11",
             "kerros bench gas --transfers 32769",
             "kerros bench gas --transfers 16 --smoke",
             "kerros circuit --shape 1,2,3",
