@@ -58,6 +58,15 @@ pub enum RescueError {
         /// Time of the newest block.
         now: u64,
     },
+    /// A freeze is for ever, and would be for nothing.
+    #[error("nothing on layer 2 belongs to {owner}: nothing is frozen for that")]
+    NothingToTake {
+        /// Whose accounts and deposits were looked for.
+        owner: Address,
+    },
+    /// The nodes do not show the freeze yet.
+    #[error("the contract is frozen, but the nodes do not show it yet: run the command again")]
+    FreezeNotSeen,
     /// An opening that does not verify: a bug of ours.
     #[error("the opening of account {index} does not verify")]
     Opening {
@@ -114,15 +123,17 @@ pub struct Rebuilt {
 }
 
 /// Rebuilds the state from nodes that are compared with each other; `posted` is called for each batch.
+/// `from_block` is a block not after the deployment, for nodes that cannot find that themselves.
 pub async fn rebuild(
     urls: &[String],
     contract: Address,
     key: &VerificationKey,
+    from_block: Option<u64>,
     posted: impl Fn(u64),
 ) -> Result<Rebuilt, RescueError> {
     let address = ChainAddress::from(contract.0);
     let reader = Arc::new(Reader::connect(urls, 0).await?);
-    let deployment = Deployment::read(&reader, address, None).await?;
+    let deployment = Deployment::read(&reader, address, from_block).await?;
     let mut replay = Replay::new(key.clone(), &deployment, Proofs::Trusted).map_err(Box::new)?;
     let mut history = History::start(Arc::clone(&reader), address, deployment.block);
     let told = |replay: &Replay, _: &_, step: &kerros_verifier::chain::Step| {

@@ -95,7 +95,9 @@ impl Scene {
     async fn rebuilt(&self) -> Rebuilt {
         let key = &keys::small().verification;
         let contract = Address(self.chain.contract.into_array());
-        rebuild(std::slice::from_ref(&self.anvil.url), contract, key, |_| {}).await.expect("sound")
+        rebuild(std::slice::from_ref(&self.anvil.url), contract, key, None, |_| {})
+            .await
+            .expect("sound")
     }
     fn contract(&self) -> Contract {
         Contract::new(self.chain.chain.clone(), Address(self.chain.contract.into_array()))
@@ -152,7 +154,9 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
     let domain = scene.chain.domain().await;
     let proved = prove_batch(&keys, &before, &late, domain, &mut OsRng).expect("provable");
 
-    let early = freeze(&scene.rebuilt().await, &scene.contract(), &stranger()).await;
+    let (rebuilt, contract) = (scene.rebuilt().await, scene.contract());
+    let srs = srs();
+    let early = freeze(&rebuilt, &contract, &stranger(), &srs, Whose::Everybody).await;
     assert!(matches!(early, Err(RescueError::NothingOverdue { waiting: 3, .. })), "{early:?}");
     let dir = dir().display().to_string();
     let (code, _, errors) = scene.run(&format!("escape --keys {dir}"), 1);
@@ -162,6 +166,13 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
     assert_eq!(code, 0, "what had left before is paid without a sequencer");
 
     scene.pass(FORCE_WINDOW + 3 * 60 + 1).await;
+    // Who has nothing freezes nothing, and nothing is taken out before the freeze.
+    let rebuilt = scene.rebuilt().await;
+    let nobody = Whose::Of(wallet(9).1);
+    let refused = freeze(&rebuilt, &contract, &stranger(), &srs, nobody).await;
+    assert!(matches!(refused, Err(RescueError::NothingToTake { .. })), "{refused:?}");
+    let refused = escape(&rebuilt, &contract, &stranger(), &srs, Whose::Everybody, |_| {}).await;
+    assert!(matches!(refused, Err(RescueError::FreezeNotSeen)), "{refused:?}");
     // One holder for himself, by the command.
     let (code, said, errors) = scene.run(&format!("escape --keys {dir}"), 1);
     assert_eq!(code, 0, "{errors}");
@@ -178,8 +189,8 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
     // A stranger pays the gas for all others.
     let rebuilt = scene.rebuilt().await;
     let everybody = Whose::Everybody;
-    let (contract, payer) = (scene.contract(), stranger());
-    let done = escape(&rebuilt, &contract, &payer, &srs(), everybody, |_| {}).await;
+    let payer = stranger();
+    let done = escape(&rebuilt, &contract, &payer, &srs, everybody, |_| {}).await;
     let done = done.expect("all of them");
     let left: Vec<u32> = done.accounts.iter().map(|(index, _)| index.get()).collect();
     assert_eq!((left, &done.refunded), (vec![2, 3], &vec![4, 5]));
@@ -200,7 +211,7 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
 
     // Again, with a state from before and with a new one: nothing is paid twice.
     for state in [rebuilt, scene.rebuilt().await] {
-        let again = escape(&state, &contract, &payer, &srs(), everybody, |_| {}).await;
+        let again = escape(&state, &contract, &payer, &srs, everybody, |_| {}).await;
         assert_eq!(again.expect("nothing to do"), Done::default());
     }
 }

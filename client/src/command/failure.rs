@@ -161,9 +161,10 @@ impl Failure {
                 RescueError::Contract(ContractError::Chain(MainChainError::Unreachable {
                     ..
                 })) => UNAVAILABLE,
-                RescueError::NothingToServe => NOT_FOUND,
+                RescueError::NothingToServe | RescueError::NothingToTake { .. } => NOT_FOUND,
                 RescueError::Contract(_)
                 | RescueError::NothingOverdue { .. }
+                | RescueError::FreezeNotSeen
                 | RescueError::Frozen
                 | RescueError::NotSilent { .. } => REFUSED,
                 _ => FAILED,

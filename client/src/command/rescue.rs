@@ -36,6 +36,9 @@ struct Deployed {
     /// Directory of the deployment's public files: verification.key, srs.bin; to prove, proving.key.
     #[arg(long, value_name = "DIR")]
     keys: PathBuf,
+    /// A block not after the contract's deployment, if no node can find that by itself.
+    #[arg(long, value_name = "NUMBER")]
+    from_block: Option<u64>,
     #[command(flatten)]
     wallet: WalletAt,
 }
@@ -51,7 +54,8 @@ impl Deployed {
         let key = read_verification_key(&file).map_err(KeysError::from)?;
         let bar = Bar::spinner("main chain");
         let told = |number: u64| bar.say(&format!("batch {number}"));
-        let rebuilt = rebuild(&self.rpc_urls, self.contract, &key, told).await?;
+        let (urls, from_block) = (&self.rpc_urls, self.from_block);
+        let rebuilt = rebuild(urls, self.contract, &key, from_block, told).await?;
         let (number, block) = (rebuilt.replay.state.number, rebuilt.head.number);
         bar.done(&format!("{number} batches up to block {block}"));
         Ok(rebuilt)
@@ -84,17 +88,17 @@ impl EscapeArgs {
         let contract = self.deployed.contract()?;
         let srs = SetupFiles::in_dir(&self.deployed.keys).srs;
         let srs = Srs::open(&srs).map_err(RescueError::from)?;
-        let mut rebuilt = self.deployed.rebuild().await?;
-        let mut frozen_over = None;
-        if !rebuilt.standing.frozen {
-            frozen_over = freeze(&rebuilt, &contract, &payer).await?;
-            // A batch may have come before the freeze.
-            rebuilt = self.deployed.rebuild().await?;
-        }
         let whose = match (self.everybody, self.owner) {
             (true, _) => Whose::Everybody,
             (false, owner) => Whose::Of(owner.unwrap_or(wallet.address())),
         };
+        let mut rebuilt = self.deployed.rebuild().await?;
+        let mut frozen_over = None;
+        if !rebuilt.standing.frozen {
+            frozen_over = freeze(&rebuilt, &contract, &payer, &srs, whose).await?;
+            // A batch may have come before the freeze.
+            rebuilt = self.deployed.rebuild().await?;
+        }
         let bar = Bar::spinner("escape");
         let done = escape(&rebuilt, &contract, &payer, &srs, whose, |what| bar.say(what)).await?;
         bar.done(&format!("{} accounts", done.accounts.len()));
@@ -114,6 +118,10 @@ impl EscapeArgs {
         }
         for (address, wei) in &done.ether {
             text += &format!("\npaid {wei} wei of entry fees to {address}");
+        }
+        for (asset, address, why) in &done.unpaid {
+            let what = asset.map_or("ether".to_owned(), |asset| format!("asset {asset}"));
+            text += &format!("\n{what} of {address} waits in the contract: {why}");
         }
         if (done.accounts.is_empty(), done.refunded.is_empty()) == (true, true) {
             text += "\nnothing of them is left on layer 2";
@@ -138,6 +146,11 @@ impl EscapeArgs {
                 "ether": done.ether.iter().map(|(address, wei)| json!({
                     "address": address.to_string(),
                     "wei": wei.to_string(),
+                })).collect::<Vec<_>>(),
+                "unpaid": done.unpaid.iter().map(|(asset, address, why)| json!({
+                    "asset": asset.map(|asset| asset.get()),
+                    "address": address.to_string(),
+                    "why": why,
                 })).collect::<Vec<_>>(),
                 "gas_used": done.gas,
             }),

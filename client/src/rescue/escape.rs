@@ -7,9 +7,9 @@
 use super::{Rebuilt, RescueError, lagrange};
 use crate::contract::{Contract, ContractError};
 use kerros_protocol::account::{Account, AccountIndex, Address, AssetId};
-use kerros_protocol::commitment::{Srs, open};
-use kerros_sequencer::main_chain::{MainChainError, Wallet};
-use kerros_verifier::contract::KerrosErrors;
+use kerros_protocol::commitment::{Opening, Srs, open};
+use kerros_sequencer::main_chain::{MainChainError, Refusal, Wallet};
+use kerros_verifier::contract::{KerrosErrors, Revert};
 use kerros_verifier::opening::opening_holds;
 use std::collections::BTreeSet;
 
@@ -42,18 +42,32 @@ pub struct Done {
     pub paid: Vec<(AssetId, Address, u128)>,
     /// Wei paid out, by address.
     pub ether: Vec<(Address, u128)>,
+    /// Whom a token, or the address itself, did not let be paid now: the money waits in the contract.
+    pub unpaid: Vec<(Option<AssetId>, Address, String)>,
     /// Gas of all of it.
     pub gas: u64,
 }
 
-/// Freezes the contract over the first overdue entry; none if it is frozen already.
+/// Freezes the contract over the first overdue entry; none if it is frozen already. It is for ever, so
+/// what could fail afterwards is tried before: there is something to take, and it can be opened.
 pub async fn freeze(
     rebuilt: &Rebuilt,
     contract: &Contract,
     payer: &Wallet,
+    srs: &Srs,
+    whose: Whose,
 ) -> Result<Option<u64>, RescueError> {
     if rebuilt.standing.frozen {
         return Ok(None);
+    }
+    let left = left(rebuilt, whose);
+    if let (Whose::Of(owner), true) = (whose, left.is_empty())
+        && !rebuilt.replay.waiting.iter().any(|queued| queued.sender == owner)
+    {
+        return Err(RescueError::NothingToTake { owner });
+    }
+    if let Some((index, _)) = left.first() {
+        opened(rebuilt, *index, &points(rebuilt, srs)?)?;
     }
     let (waiting, now) = (&rebuilt.replay.waiting, rebuilt.head.timestamp);
     let Some(overdue) = waiting.iter().find(|queued| queued.deadline < now) else {
@@ -76,29 +90,22 @@ pub async fn escape(
     whose: Whose,
     told: impl Fn(&str),
 ) -> Result<Done, RescueError> {
+    if !rebuilt.standing.frozen {
+        return Err(RescueError::FreezeNotSeen);
+    }
     let replay = &rebuilt.replay;
-    let ledger = &replay.state.ledger;
     let mut done = Done::default();
     // Whoever may have something to claim.
     let mut people: BTreeSet<(Option<u16>, Address)> = BTreeSet::new();
     let credited = replay.withdrawable.keys().map(|(asset, address)| (Some(*asset), *address));
     people.extend(credited.chain(replay.ether.keys().map(|address| (None, *address))));
 
-    let left = ledger.existing().filter(|(index, account)| {
-        whose.is(account.owner) && account.balance > 0 && !replay.escaped.contains(index)
-    });
-    let left: Vec<(AccountIndex, Account)> = left.map(|(index, it)| (index, *it)).collect();
+    let left = left(rebuilt, whose);
     if !left.is_empty() {
-        let points = lagrange(rebuilt, srs)?;
-        if ledger.commit(&points) != replay.commitments {
-            return Err(RescueError::OtherAccounts);
-        }
+        let points = points(rebuilt, srs)?;
         for (index, account) in left {
             told(&format!("account {index}"));
-            let opening = open(ledger, &replay.commitments, index, &points);
-            if !opening_holds(replay.key(), &replay.commitments, &opening) {
-                return Err(RescueError::Opening { index: index.get() });
-            }
+            let opening = opened(rebuilt, index, &points)?;
             people.insert((Some(account.asset), account.owner));
             let sent = contract.escape(payer, &replay.commitments, &opening).await;
             if let Some(gas) = unless(sent, |e| matches!(e, KerrosErrors::AlreadyEscaped(_)))? {
@@ -125,7 +132,8 @@ pub async fn escape(
             done.refunded.push(queued.entry);
         }
     }
-    for (asset, address) in people.into_iter().filter(|(_, address)| whose.is(*address)) {
+    // Tokens first: ether, `None`, is the least of it.
+    for (asset, address) in people.into_iter().rev().filter(|(_, address)| whose.is(*address)) {
         told(&format!("paying {address}"));
         let asset = asset.and_then(|asset| AssetId::new(asset).ok());
         let paid = match asset {
@@ -135,9 +143,12 @@ pub async fn escape(
         let paid = match paid {
             Ok(paid) => paid,
             Err(ContractError::NothingToClaim) => continue,
-            // Somebody's token or address that refuses must not keep the others from their money.
-            Err(error) if whose == Whose::Everybody && refuses(&error) => {
-                told(&format!("{address} cannot be paid: {error}"));
+            Err(error) if says(&error, |e| matches!(e, KerrosErrors::NothingToClaim(_))) => {
+                continue;
+            }
+            // A token or an address that refuses must not keep back what others let go.
+            Err(error) if refuses(&error) => {
+                done.unpaid.push((asset, address, error.to_string()));
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -152,14 +163,58 @@ pub async fn escape(
     Ok(done)
 }
 
-fn says(error: &ContractError, which: impl Fn(&KerrosErrors) -> bool) -> bool {
-    matches!(error, ContractError::Chain(error) if error.contract_error().is_some_and(which))
+/// Accounts that have not left.
+fn left(rebuilt: &Rebuilt, whose: Whose) -> Vec<(AccountIndex, Account)> {
+    let replay = &rebuilt.replay;
+    let left = replay.state.ledger.existing().filter(|(index, account)| {
+        whose.is(account.owner) && account.balance > 0 && !replay.escaped.contains(index)
+    });
+    left.map(|(index, account)| (index, *account)).collect()
 }
 
+/// The points of the ledger's size, if the rebuilt accounts are the root's with them.
+fn points(rebuilt: &Rebuilt, srs: &Srs) -> Result<Vec<ark_bn254::G1Affine>, RescueError> {
+    let points = lagrange(rebuilt, srs)?;
+    match rebuilt.replay.state.ledger.commit(&points) == rebuilt.replay.commitments {
+        true => Ok(points),
+        false => Err(RescueError::OtherAccounts),
+    }
+}
+
+/// An opening that the contract will accept.
+fn opened(
+    rebuilt: &Rebuilt,
+    index: AccountIndex,
+    points: &[ark_bn254::G1Affine],
+) -> Result<Opening, RescueError> {
+    let replay = &rebuilt.replay;
+    let opening = open(&replay.state.ledger, &replay.commitments, index, points);
+    match opening_holds(replay.key(), &replay.commitments, &opening) {
+        true => Ok(opening),
+        false => Err(RescueError::Opening { index: index.get() }),
+    }
+}
+
+/// Whether the contract refused for this reason, before the transaction was sent or in its block.
+fn says(error: &ContractError, which: impl Fn(&KerrosErrors) -> bool) -> bool {
+    match error {
+        ContractError::Chain(error) => error.contract_error().is_some_and(which),
+        ContractError::Failed { reason: Revert::Kerros(error), .. } => which(error),
+        _ => false,
+    }
+}
+
+/// Whether the call itself cannot be made: it reverts, or needs more gas than there is.
 fn refuses(error: &ContractError) -> bool {
     matches!(
         error,
-        ContractError::Failed { .. } | ContractError::Chain(MainChainError::Reverted { .. })
+        ContractError::Failed { .. }
+            | ContractError::Chain(
+                MainChainError::Reverted { .. }
+                    | MainChainError::Halted { .. }
+                    | MainChainError::Answered { .. }
+                    | MainChainError::Refused(Refusal::GasLimit { .. })
+            )
     )
 }
 

@@ -42,12 +42,10 @@ pub fn prepare(
         None => fill(rebuilt, true)?.ok_or(RescueError::NothingToServe)?,
     };
     let before = &replay.state.ledger;
-    let mut after = before.clone();
     let grows = closing.head.grows;
     let (mut old, before_growth) = (replay.commitments, grows.then_some(replay.commitments));
     let points = keys.lagrange(closing.head.k)?;
     if grows {
-        after.grow();
         old = before.commit(&points);
         verify_growth(key, &replay.commitments, &old, before.k())?;
     }
