@@ -9,7 +9,7 @@ use super::reader::PostTransaction;
 use crate::audit::diagnosis::{Diagnosis, Scene, diagnose, field_at};
 use crate::audit::{ChainState, Equations, PostRejection, QueueEntry, follow_post};
 use crate::contract::{Kerros, Post};
-use crate::post::ReadPost;
+use crate::post::{ReadPost, read};
 use alloy::primitives::U256;
 use alloy::sol_types::SolCall;
 use kerros_protocol::account::{AccountIndex, Address};
@@ -477,6 +477,16 @@ impl Replay {
     }
 
     fn diagnose(&self, event: &PostedEvent, post: &Post, why: &PostRejection) -> Diagnosis {
+        if let (PostRejection::Invalid(_), Ok(read)) = (why, read(&self.key, post)) {
+            let leaving = read.data.exits.iter().filter(|exit| exit.amount > 0);
+            let leaving = leaving.map(|exit| (exit.asset, exit.recipient, exit.amount));
+            let credits = self.credits.iter().map(|(_, it)| (it.asset, it.account, it.amount));
+            // An exit's recipient moves no balance: only the contract's events tell.
+            if !leaving.eq(credits) {
+                let why = "section E: its exits are not those that the contract credited";
+                return Diagnosis { field: "data".to_owned(), why: why.to_owned() };
+            }
+        }
         let k = self.state.ledger.k() + u8::from(post.grow);
         let lagrange = self.srs.as_ref().and_then(|srs| srs.lagrange(k).ok());
         let scene = Scene {
