@@ -269,7 +269,10 @@ fn moved(
         Some(_) if differing(scene, read, changes).is_some() => {
             named("data", format!("{why}, and its records do not lead to newC"))
         }
-        Some(_) => named("h or Q", format!("{why}, and the data leads to newC")),
+        // A payment of an account to itself, for one, can say any amount.
+        Some(_) => {
+            named("h, Q or data", format!("{why}; if it is the data, what moves no balance"))
+        }
     }
 }
 
