@@ -25,6 +25,8 @@ struct Deployed {
     #[arg(
         long = "rpc",
         env = "KERROS_RPC",
+        // It may carry the node's key.
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:8545",
         value_delimiter = ','
