@@ -156,17 +156,16 @@ async fn restore(arguments: Arguments) -> Fallible<()> {
     }
     let proofs = if arguments.trust_contract { Proofs::Trusted } else { Proofs::From(1) };
     let report = restore_from_chain(&config, &[url], &key, &srs, proofs).await?;
-    let RestoreReport { batches, shallow, accounts, transfers, waiting, block, frozen, elapsed } =
-        report;
+    let RestoreReport { batches, shallow, accounts, transfers, waiting, block, elapsed } = report;
     println!(
         "restored {batches} batches with {transfers} transfers, {accounts} accounts, as of block {block}, in \
          {:.1} s",
         elapsed.as_secs_f64()
     );
     println!("{shallow} batches are not deep enough to be final, {waiting} queue entries wait");
-    if frozen {
-        println!("THE CONTRACT IS FROZEN: it takes no batch any more");
-    }
+    println!(
+        "lost: what was acknowledged and not posted; whoever sent it may send it again, nothing can be executed twice"
+    );
     Ok(())
 }
 

@@ -25,7 +25,7 @@ use world::{Report, World};
 /// Seeds that every run tries.
 const SEEDS: u64 = 1_000;
 /// Seeds in which a planted bug must be found.
-const SEEDS_PER_BUG: u64 = 300;
+const SEEDS_PER_BUG: u64 = 3_000;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };

@@ -51,5 +51,7 @@ fn the_benchmark_of_gas_takes_posts_apart_without_a_remainder() {
     let [small, large] = sizes.as_slice() else { panic!("two sizes") };
     let verification = |size: &Value| number(&size["gas_verification"]);
     assert!(verification(small).abs_diff(verification(large)) < 2_000, "{report:#}");
-    assert!(number(&large["gas_data"]) > 3 * number(&small["gas_data"]));
+    // Of 48 transfers more: at most 16 gas a byte, 100 of evaluation, and some for hashing 18 bytes.
+    let more = number(&large["gas_data"]) - number(&small["gas_data"]);
+    assert!((48 * 18 * 4..=48 * (18 * 16 + 100 + 10)).contains(&more), "{report:#}");
 }

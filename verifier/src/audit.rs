@@ -3,6 +3,8 @@
 //! [`check_post`] refuses in the contract's order of checks, for the contract's reasons. What only
 //! storage knows (assets, queue, root) is in [`ChainState`] and the queue given.
 
+pub mod diagnosis;
+
 use crate::batch::{VerifyError, verify_batch, verify_growth};
 use crate::contract::Post;
 use crate::post::{PostError, ReadPost, read};

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod batch;
 pub mod chain;
 pub mod contract;
+pub mod deployed;
 pub mod opening;
 pub mod post;
 pub mod promise;

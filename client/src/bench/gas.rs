@@ -62,7 +62,7 @@ const OTHERS: [u32; 2] = [4, 2];
 pub struct GasParameters {
     /// Where the chains are kept, one directory a size.
     pub dir: PathBuf,
-    /// Transfers of a batch, one measurement each; 2 to 32,768.
+    /// Transfers of a batch, one measurement each; 12 to 32,768.
     pub transfers: Vec<u32>,
 }
 
@@ -92,7 +92,7 @@ impl Row {
     pub fn holds(&self) -> bool {
         self.verification() <= VERIFICATION_GAS_MAX
             && self.measured.transfer_bytes() <= TRANSFER_BYTES_MAX
-            && self.measured.evaluation_per_transfer() <= EVALUATION_GAS_MAX
+            && self.measured.evaluation_per_transfer <= EVALUATION_GAS_MAX
     }
 }
 

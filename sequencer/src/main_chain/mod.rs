@@ -7,6 +7,7 @@
 //! the contract's errors. Amounts are wei, times are Unix seconds.
 
 pub mod embedded;
+mod entry_fee;
 pub mod ethereum;
 mod failure;
 pub mod rpc;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use embedded::{Clock, Embedded, Genesis};
 
+pub use entry_fee::entry_fee_offer;
 pub use ethereum::Ethereum;
 pub use failure::{MainChainError, Refusal};
 pub use wallet::{SignedTransaction, Wallet, await_receipt, deploy, submit};

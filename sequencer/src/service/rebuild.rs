@@ -58,6 +58,15 @@ pub enum RestoreError {
         /// What.
         what: &'static str,
     },
+    /// No batch can follow.
+    #[error(
+        "contract {contract} is frozen for ever and takes no batch any more: a sequencer has nothing to go on \
+         with, `kerros escape` takes the accounts out"
+    )]
+    Frozen {
+        /// Its address.
+        contract: alloy::primitives::Address,
+    },
     /// The main chain could not be read, or contradicts itself or the key.
     #[error(transparent)]
     Replay(#[from] ReplayFailure),
@@ -120,8 +129,6 @@ pub struct RestoreReport {
     pub waiting: usize,
     /// Newest block read.
     pub block: u64,
-    /// Whether the contract is frozen: it takes no batch any more.
-    pub frozen: bool,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -155,6 +162,9 @@ pub async fn restore_from_chain(
     let deployment = Deployment::read(&reader, contract, None).await?;
     let replay = Replay::new(key.clone(), &deployment, proofs)?;
     let standing = Standing::read(&reader, contract).await?;
+    if standing.frozen {
+        return Err(RestoreError::Frozen { contract });
+    }
     let journal =
         Journal::begin_restore(&config.data_dir)?.ok_or_else(|| occupied("a database"))?;
 
@@ -178,13 +188,12 @@ pub async fn restore_from_chain(
 
     let Rebuild { journal, replay, shallow, transfers, .. } = rebuild;
     let (batches, waiting) = (replay.state.number, replay.waiting.len());
-    let frozen = replay.frozen.is_some();
     let (config, key, srs) = (config.clone(), key.clone(), srs.clone());
     let end = move || end(&journal, replay, &config, &key, &srs);
     let accounts =
         tokio::task::spawn_blocking(end).await.map_err(|_| RestoreError::Cancelled)??;
     let (block, elapsed) = (reader.head().number, started.elapsed());
-    Ok(RestoreReport { batches, shallow, accounts, transfers, waiting, block, frozen, elapsed })
+    Ok(RestoreReport { batches, shallow, accounts, transfers, waiting, block, elapsed })
 }
 
 /// Checks and writes the accounts, then what makes it a database; gives their number.

@@ -94,10 +94,12 @@ impl Poster {
     }
 
     /// A reorganisation took posts back.
-    fn take_back(&self, have: u64) -> Result<(), StepError> {
+    fn take_back(&mut self, have: u64) -> Result<(), StepError> {
         for number in self.lifecycle.in_state(BatchState::Posted) {
             if number > have {
                 tracing::warn!(batch = number, "post was reorganised away: Verified again");
+                // Nodes do not keep what a reorganisation took: the same bytes are sent at once.
+                self.sent = None;
                 self.lifecycle.take_back(number)?;
             }
         }

@@ -25,9 +25,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
-/// Kind of a deposit in the contract's storage.
-const DEPOSIT: u8 = 1;
-
 /// Why following ended.
 #[derive(Debug, Error)]
 pub enum QueueError {
@@ -283,18 +280,30 @@ impl QueueFollower {
     }
 
     /// The first block of at least this time (Unix seconds); the one after `depth` if there is none.
+    /// Looks back in steps that double, so that no block is asked for that is much older: nodes may
+    /// have forgotten those.
     async fn first_block(&self, time: u64, depth: &BlockHead) -> Result<u64, MainChainError> {
-        let (mut low, mut high) = (0, depth.number + 1);
+        let (mut low, mut high, mut step) = (0, depth.number + 1, 1u64);
+        while high > 0 {
+            let number = high.saturating_sub(step);
+            if self.time(number).await? < time {
+                low = number + 1;
+                break;
+            }
+            (high, step) = (number, step.saturating_mul(2));
+        }
         while low < high {
             let number = low + (high - low) / 2;
-            let block = self.contract.chain.block(number).await?;
-            let block = block.ok_or(MainChainError::NoBlock { number })?;
-            match block.timestamp < time {
+            match self.time(number).await? < time {
                 true => low = number + 1,
                 false => high = number,
             }
         }
         Ok(low)
+    }
+    async fn time(&self, number: u64) -> Result<u64, MainChainError> {
+        let block = self.contract.chain.block(number).await?;
+        Ok(block.ok_or(MainChainError::NoBlock { number })?.timestamp)
     }
 
     /// Entries that logs of these blocks announce, with their logs.
@@ -334,7 +343,9 @@ pub(crate) enum Step {
 
 /// An entry as the contract stores it.
 fn content(stored: &StoredEntry) -> Result<QueueEntry, DecodeError> {
-    if stored.kind == DEPOSIT {
+    // Only deposits have an owner; the kind is overwritten when an entry of a frozen contract is
+    // given back.
+    if !stored.owner.is_zero() {
         let owner = Address(stored.owner.into_array());
         deposit(stored.amount, stored.asset, stored.key.to_be_bytes(), owner)
     } else {

@@ -114,7 +114,7 @@ async fn a_lost_database_is_built_from_the_main_chain_and_the_sequencer_goes_on(
     let url = served(&rig).await;
     let report = restore(&rig, &posting(&rig), &url).await.unwrap();
     assert_eq!((report.batches, report.shallow, report.accounts), (3, 0, 4));
-    assert_eq!((report.transfers, report.waiting, report.frozen), (1, 1, false));
+    assert_eq!((report.transfers, report.waiting), (1, 1));
     assert_eq!(kept(&rig), before);
 
     let mut running = rig.start(posting(&rig)).await;
@@ -251,7 +251,8 @@ async fn an_interrupted_restore_is_no_database_and_the_next_one_finishes() {
     let mut refused = 0;
     for after in (0..questions).step_by(3).chain([questions - 1]) {
         let (relayed, _) = between(&url, Mischief::Hangs(after)).await;
-        let whole = restore(&rig, &posting(&rig), &relayed);
+        let config = posting(&rig);
+        let whole = restore(&rig, &config, &relayed);
         let ended = tokio::time::timeout(Duration::from_millis(700), whole).await;
         assert!(ended.is_err(), "it ended after {after} of {questions} answers: {ended:?}");
         let chain: Arc<dyn MainChain> = Arc::new(rig.chain.clone());

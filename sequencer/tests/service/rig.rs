@@ -16,7 +16,9 @@ use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::journal::{BatchRecord, Checkpoint, Head, Journal, SealWrite};
 use kerros_sequencer::main_chain::embedded::development_wallet;
-use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, Wallet, deploy, submit};
+use kerros_sequencer::main_chain::{
+    Embedded, Genesis, MainChain, Wallet, deploy, entry_fee_offer, submit,
+};
 use kerros_sequencer::{Config, Sequencer, SequencerHandle};
 use kerros_verifier::contract::{Kerros, Parameters, TestToken, deployment_code, test_token_code};
 use kerros_verifier::post::key_words;
@@ -31,7 +33,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 
 pub const WALLETS: u32 = 4;
-/// Wei of an entry that meets an empty queue.
+/// Wei of an entry that meets an empty queue, beside its gas.
 const ENTRY_FEE: u128 = 1_000;
 
 pub struct Rig {
@@ -110,13 +112,13 @@ impl Rig {
     pub async fn deposit(&self, asset: u16, amount: u64, name: u8, owner: Address) {
         let key = U256::from_be_bytes(account_key(name).to_be());
         let owner = ChainAddress::from(owner.0);
-        let value = U256::from(1_000_000u64);
+        let value = entry_fee_offer(&self.chain, self.contract).await.unwrap();
         let call = Kerros::depositCall { asset, baseAmount: U256::from(amount), key, owner };
         self.send(0, self.contract, value, call).await;
     }
     /// Queues a forced exit asked for by a wallet.
     pub async fn force_exit(&self, from: u32, index: u32) {
-        let value = U256::from(1_000_000u64);
+        let value = entry_fee_offer(&self.chain, self.contract).await.unwrap();
         self.send(from, self.contract, value, Kerros::forceExitCall { index }).await;
     }
     pub fn contract_address(&self) -> Address {

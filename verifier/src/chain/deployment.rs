@@ -45,6 +45,8 @@ pub struct Deployment {
     pub entry_window: u64,
     /// Seconds of the operator's silence after which anybody may post.
     pub silence: u64,
+    /// The deployment's own part of an entry's fee, in wei.
+    pub entry_fee: u128,
 }
 
 impl Deployment {
@@ -85,6 +87,7 @@ impl Deployment {
             force_window: reader.call(contract, &Kerros::forceWindowCall {}).await?,
             entry_window: reader.call(contract, &Kerros::entryWindowCall {}).await?,
             silence: reader.call(contract, &Kerros::silenceCall {}).await?,
+            entry_fee: reader.call(contract, &Kerros::entryFeeBaseCall {}).await?,
         })
     }
 }

@@ -49,6 +49,10 @@ pub struct PostTransaction {
 }
 
 impl PostTransaction {
+    /// Whether these are the bytes that were signed and that the chain has.
+    pub fn is_genuine(&self) -> bool {
+        self.computed == self.named
+    }
     fn read(named: B256, found: Transaction) -> (Self, Option<B256>, Option<u64>) {
         let (block_hash, block) = (found.block_hash, found.block_number);
         let envelope = found.inner.into_inner();

@@ -5,12 +5,15 @@ use super::deployment::{Deployment, Standing};
 use super::event::{Event, EventError, Place, PostedEvent, Queued};
 use super::failure::ChainError;
 use super::history::{History, Item};
+use super::reader::PostTransaction;
+use crate::audit::diagnosis::{Diagnosis, Scene, diagnose, field_at};
 use crate::audit::{ChainState, Equations, PostRejection, QueueEntry, follow_post};
 use crate::contract::{Kerros, Post};
-use crate::post::ReadPost;
+use crate::post::{ReadPost, read};
+use alloy::primitives::U256;
 use alloy::sol_types::SolCall;
 use kerros_protocol::account::{AccountIndex, Address};
-use kerros_protocol::commitment::Commitments;
+use kerros_protocol::commitment::{Commitments, Srs};
 use kerros_protocol::verification_key::VerificationKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
@@ -85,12 +88,16 @@ pub enum ReplayFault {
         why: String,
     },
     /// A post that the contract should have refused.
-    #[error("batch {number} (transaction {}): {source}", place.transaction)]
+    #[error("batch {number}: {diagnosis} (transaction {}, {bytes})", place.transaction)]
     Post {
         /// Batch.
         number: u64,
         /// Where.
         place: Place,
+        /// Which field.
+        diagnosis: Diagnosis,
+        /// Whether these bytes are what was signed.
+        bytes: &'static str,
         /// Why.
         source: Box<PostRejection>,
     },
@@ -150,10 +157,11 @@ pub struct Replay {
     /// Units that may be claimed, by asset and account.
     pub withdrawable: BTreeMap<(u16, Address), u128>,
     /// Wei that may be claimed.
-    pub ether: BTreeMap<Address, alloy::primitives::U256>,
+    pub ether: BTreeMap<Address, U256>,
     /// Credits announced by events whose cause comes after them (a post) or came before (the others).
     credits: VecDeque<(Place, Credit)>,
     due: Option<Credit>,
+    srs: Option<Srs>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +169,39 @@ struct Credit {
     asset: u16,
     account: Address,
     amount: u64,
+}
+
+const NOT_THE_CHAINS: &str = "the node's bytes are not what was signed: their hash is another";
+
+/// The first field that is not in the only encoding that the contract takes.
+fn unreadable(input: &[u8], written: &[u8]) -> &'static str {
+    if !written.is_empty() {
+        let same = input.iter().zip(written).take_while(|(a, b)| a == b).count();
+        return field_at(same);
+    }
+    let word = |at: usize| input.get(at..at + 32).and_then(U256::try_from_be_slice);
+    let is = |at: usize, value: usize| word(at) == Some(U256::from(value));
+    if input.get(..4) != Some(&Kerros::postCall::SELECTOR[..]) {
+        return "selector";
+    }
+    if !is(4, 32) {
+        return "place of the post";
+    }
+    if !is(4 + 32 + 37 * 32, 38 * 32) {
+        return "place of data";
+    }
+    let length = word(4 + 32 + 38 * 32).and_then(|length| usize::try_from(length).ok());
+    let whole = length.and_then(|length| length.checked_next_multiple_of(32));
+    if whole.and_then(|whole| whole.checked_add(1_284)) != Some(input.len()) {
+        return "length of data";
+    }
+    // What is left: bits outside of a number, a flag or an address.
+    let wide = [(0, 8), (13, 1), (36, 20)].into_iter().map(|(at, bytes)| (4 + 32 + at * 32, bytes));
+    let found = wide.into_iter().find(|(at, bytes)| match bytes {
+        1 => !is(*at, 0) && !is(*at, 1),
+        _ => input[*at..at + 32 - bytes].iter().any(|byte| *byte != 0),
+    });
+    found.map_or("calldata", |(at, _)| field_at(at))
 }
 
 /// Requires that an event's field is what it must be.
@@ -209,9 +250,15 @@ impl Replay {
             ether: BTreeMap::new(),
             credits: VecDeque::new(),
             due: None,
+            srs: None,
         })
     }
 
+    /// With a reference string, a wrong batch's diagnosis tells more.
+    #[must_use]
+    pub fn with_srs(self, srs: Option<Srs>) -> Self {
+        Self { srs, ..self }
+    }
     /// The key it checks with.
     pub fn key(&self) -> &VerificationKey {
         &self.key
@@ -278,7 +325,7 @@ impl Replay {
             }
             Event::Claimed { asset, account, amount } => {
                 let units = self.withdrawable.remove(&(*asset, *account)).unwrap_or(0);
-                let units = alloy::primitives::U256::from(units);
+                let units = U256::from(units);
                 require(place, "Claimed", "amount", *amount, units)?;
             }
             Event::Ether { account, amount, credited: true } => {
@@ -387,8 +434,20 @@ impl Replay {
         };
         let first = self.state.head;
         let domain = self.deployment.domain;
-        let read = follow_post(&self.key, domain, &mut self.state, &call, equations)
-            .map_err(|source| ReplayFault::Post { number, place, source: Box::new(source) })?;
+        let read = match follow_post(&self.key, domain, &mut self.state, &call, equations) {
+            Ok(read) => read,
+            Err(source) => {
+                let diagnosis = self.diagnose(posted, &call, &source);
+                let genuine = item.post.as_ref().is_some_and(PostTransaction::is_genuine);
+                let bytes = if genuine { "the bytes are the chain's" } else { NOT_THE_CHAINS };
+                let source = Box::new(source);
+                return Err(ReplayFault::Post { number, place, diagnosis, bytes, source });
+            }
+        };
+        if !item.post.as_ref().is_some_and(PostTransaction::is_genuine) {
+            let (field, why) = ("transaction", NOT_THE_CHAINS.to_owned());
+            return Err(ReplayFault::Call { number, field, why });
+        }
         let event = "BatchPosted";
         require(place, event, "number", posted.number, number)?;
         require(place, event, "newRoot", posted.new_root, self.state.root)?;
@@ -417,6 +476,30 @@ impl Replay {
         }
     }
 
+    fn diagnose(&self, event: &PostedEvent, post: &Post, why: &PostRejection) -> Diagnosis {
+        if let (PostRejection::Invalid(_), Ok(read)) = (why, read(&self.key, post)) {
+            let leaving = read.data.exits.iter().filter(|exit| exit.amount > 0);
+            let leaving = leaving.map(|exit| (exit.asset, exit.recipient, exit.amount));
+            let credits = self.credits.iter().map(|(_, it)| (it.asset, it.account, it.amount));
+            // An exit's recipient moves no balance: only the contract's events tell.
+            if !leaving.eq(credits) {
+                let why = "section E: its exits are not those that the contract credited";
+                return Diagnosis { field: "data".to_owned(), why: why.to_owned() };
+            }
+        }
+        let k = self.state.ledger.k() + u8::from(post.grow);
+        let lagrange = self.srs.as_ref().and_then(|srs| srs.lagrange(k).ok());
+        let scene = Scene {
+            key: &self.key,
+            domain: self.deployment.domain,
+            state: &self.state,
+            commitments: &self.commitments,
+            event,
+            lagrange: lagrange.as_deref(),
+        };
+        diagnose(scene, post, why)
+    }
+
     /// The call inside a post's transaction.
     fn call(&self, item: &Item, number: u64) -> Result<Post, ReplayFault> {
         let wrong = |field, why: String| ReplayFault::Call { number, field, why };
@@ -426,12 +509,15 @@ impl Replay {
             let to = found.to.map_or("nobody".to_owned(), |to| to.to_string());
             return Err(wrong("to", format!("the transaction calls {to}, not the contract")));
         }
-        let call = Kerros::postCall::abi_decode_validate(&found.input)
-            .map_err(|error| wrong("calldata", error.to_string()))?;
-        if found.computed != found.named {
-            let why = format!("the node's bytes have the hash {}", found.computed);
-            return Err(wrong("transaction", why));
+        let call = Kerros::postCall::abi_decode_validate(&found.input);
+        let written = call.as_ref().map(|call| call.abi_encode()).unwrap_or_default();
+        if written != *found.input {
+            return Err(wrong(
+                unreadable(&found.input, &written),
+                "is not the contract's encoding".to_owned(),
+            ));
         }
+        let call = call.map_err(|error| wrong("calldata", error.to_string()))?;
         Ok(call.p)
     }
 

@@ -49,7 +49,7 @@ impl Blob {
         let blobs = bytes.div_ceil(BLOB_BYTES).max(1);
         let blob_gas = blobs * BLOB_GAS;
         let hashing = measured.parts.hashing * bytes / (measured.data_bytes as u64).max(1);
-        let evaluation = measured.evaluation_per_transfer() * measured.transfers as f64;
+        let evaluation = measured.evaluation_per_transfer * measured.transfers as f64;
         let saved = measured.transfers_calldata
             + hashing
             + evaluation.round() as u64
@@ -83,7 +83,7 @@ mod tests {
             data_bytes: 10 + 18 * transfers,
             transfers_bytes: 18 * transfers,
             transfers_calldata: calldata,
-            transfers_evaluation: 90 * (transfers as u64 - 1),
+            evaluation_per_transfer: 90.0,
             input_gas: 6_000,
         }
     }

@@ -11,6 +11,7 @@ use kerros_protocol::batch::BatchData;
 use kerros_protocol::encoding::g1_to_be;
 use kerros_protocol::verification_key::{IC_LEN, VerificationKey};
 use kerros_sequencer::main_chain::embedded::{Operation, Trace};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Gas that every transaction pays.
@@ -19,6 +20,8 @@ const TRANSACTION_GAS: u64 = 21_000;
 const TOKEN_GAS: u64 = 4;
 /// Gas of a pair in a call of the pairing precompile (EIP-1108), beside 45,000 for the call.
 const PAIR_GAS: u64 = 34_000;
+/// Transfers that a turn of the contract's loop evaluates (`BatchData.sol`).
+const TURN: usize = 4;
 /// Bytes hashed for a root: three points and the ledger's size.
 const ROOT_BYTES: usize = 3 * 64 + 1;
 /// Bytes hashed for the domain: a label, chain id, contract.
@@ -81,7 +84,7 @@ impl Parts {
 }
 
 /// A post taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// Add up to the receipt's gas.
     pub parts: Parts,
@@ -95,8 +98,8 @@ pub struct Measured {
     pub transfers_bytes: usize,
     /// Gas of the transfers' bytes.
     pub transfers_calldata: u64,
-    /// Evaluation from the first transfer read to the last one.
-    pub transfers_evaluation: u64,
+    /// Gas of evaluating one more transfer.
+    pub evaluation_per_transfer: f64,
     /// Multiplication and addition for one point of IC, on average.
     pub input_gas: u64,
 }
@@ -105,10 +108,6 @@ impl Measured {
     /// Bytes of a transfer.
     pub fn transfer_bytes(&self) -> f64 {
         self.transfers_bytes as f64 / self.transfers.max(1) as f64
-    }
-    /// What one more transfer costs to evaluate: between the first transfer read and the last one.
-    pub fn evaluation_per_transfer(&self) -> f64 {
-        self.transfers_evaluation as f64 / self.transfers.saturating_sub(1).max(1) as f64
     }
     /// Whether the floor decides what is paid.
     pub fn floor_binds(&self) -> bool {
@@ -189,20 +188,35 @@ impl Marks {
     }
 }
 
-/// Gas from the first transfer read in the evaluation to the last one; each must be read once.
-fn transfers_evaluation(
+/// What one more transfer costs to evaluate: gas between the first reads of two transfers that have the same
+/// place in a turn of the loop, as far apart as there are. Every transfer must be read.
+fn evaluation_per_transfer(
     trace: &Trace,
     layout: &Layout,
     evaluation: &Range<usize>,
-) -> Result<u64, BenchError> {
+) -> Result<f64, BenchError> {
     let steps = &trace.steps[evaluation.clone()];
-    let reads = |step: &_| matches!(step, Operation::LoadInput { offset } if layout.transfers.contains(offset));
-    let read: Vec<usize> = (0..steps.len()).filter(|i| reads(&steps[*i].operation)).collect();
-    if read.len() != layout.transfer_count {
-        return Err(BenchError::Measure("the evaluation does not read every transfer once"));
+    let (mut seen, mut first_reads) = (BTreeSet::new(), Vec::new());
+    for (place, step) in steps.iter().enumerate() {
+        if let Operation::LoadInput { offset } = step.operation
+            && layout.transfers.contains(&offset)
+            && seen.insert(offset)
+        {
+            first_reads.push(place);
+        }
     }
-    let between = read.first().zip(read.last()).map_or(0..0, |(first, last)| *first..*last);
-    Ok(steps[between].iter().map(|step| step.gas).sum())
+    let count = first_reads.len();
+    if count != layout.transfer_count {
+        return Err(BenchError::Measure("the evaluation does not read every transfer"));
+    }
+    // Those that fill no turn are read before all others.
+    let (first, last) = (count % TURN, count.saturating_sub(TURN));
+    if first >= last {
+        return Ok(0.0);
+    }
+    let between = &steps[first_reads[first]..first_reads[last]];
+    let gas = between.iter().map(|step| step.gas).sum::<u64>();
+    Ok(gas as f64 / (last - first) as f64)
 }
 
 /// Takes a post apart.
@@ -265,7 +279,7 @@ pub(super) fn measure(
         data_bytes: layout.data_bytes,
         transfers_bytes: layout.transfers.len(),
         transfers_calldata: calldata(&input[layout.transfers.clone()]),
-        transfers_evaluation: transfers_evaluation(trace, layout, &marks.evaluation)?,
+        evaluation_per_transfer: evaluation_per_transfer(trace, layout, &marks.evaluation)?,
         input_gas: inputs_gas / layout.ic.len() as u64,
     })
 }
@@ -285,17 +299,17 @@ mod tests {
     fn data() -> BatchData {
         let [from, to] = [0x0001_0203, 0x0004_0506].map(|i| AccountIndex::new(i).unwrap());
         let transfer = TransferRecord { from, to, amount: 0x0102, fee: Fee::from_float(0x0103) };
-        BatchData { transfers: vec![transfer; 3], ..BatchData::default() }
+        BatchData { transfers: vec![transfer; 9], ..BatchData::default() }
     }
 
     /// A post's input, its layout and a trace of it in which every step of a part costs the same.
     fn post() -> (Vec<u8>, Layout, Trace) {
         let data = data();
-        let key = trapdoor::key(Shape::new([1, 1, 3, 1, 1]).unwrap(), 2, 2);
+        let key = trapdoor::key(Shape::new([1, 1, 9, 1, 1]).unwrap(), 2, 2);
         let mut input = vec![1u8; HEAD];
         input.extend(data.encode());
-        input.resize(HEAD + 64, 0);
-        // Counts 10, transfers 54 bytes.
+        // Counts 10, transfers 162 bytes, all in six words.
+        input.resize(HEAD + 192, 0);
         let at = |i: usize| Operation::LoadInput { offset: HEAD + 10 + 18 * i };
         let call = |to, input: &[u8]| Operation::Call { to, input: input.to_vec().into() };
         let mut steps = vec![
@@ -303,19 +317,19 @@ mod tests {
             (3, Operation::Storage),
             (4, at(0)),
             (1_000, Operation::Hash { length: DOMAIN_BYTES }),
-            (50, Operation::CopyInput { offset: HEAD, length: 64 }),
+            (50, Operation::CopyInput { offset: HEAD, length: 172 }),
             (1_000, Operation::Other),
-            (60, Operation::Hash { length: 64 }),
+            (60, Operation::Hash { length: 172 }),
             (1_000, Operation::Hash { length: 46 }),
             (7, Operation::Other),
-            (10, at(2)),
-            (11, Operation::Other),
-            (12, at(1)),
-            (13, Operation::Other),
-            (14, at(0)),
-            (15, Operation::Other),
-            (2_600, Operation::CopyCode),
+            (10, at(8)),
         ];
+        // Two turns, each of which reads its transfers twice.
+        for turn in [4, 0] {
+            steps.push((20, Operation::Other));
+            steps.extend([0, 1, 2, 3, 0, 1, 2, 3].map(|i| (30, at(turn + i))));
+        }
+        steps.push((2_600, Operation::CopyCode));
         for point in key.ic.iter().map(g1_to_be) {
             steps.push((6_100, call(MUL, &[&point[..], &[1; 32]].concat())));
             steps.push((250, call(ADD, &[2; 128])));
@@ -339,12 +353,12 @@ mod tests {
         let (input, layout, trace) = post();
         let measured = measure(&trace, &input, &layout).unwrap();
         // In a record, 4 + 4 + 8 + 2 bytes, 8 are zero and 10 are not; of the counts only one is not.
-        let transfers = 3 * (8 * 4 + 10 * 16);
+        let transfers = 9 * (8 * 4 + 10 * 16);
         let expected = Parts {
             groth16: 2_600 + 10 * (6_100 + 250) + 181_100,
             kzg: 6_350 + 34_000,
-            calldata: transfers + 9 * 4 + 16,
-            evaluation: 7 + 10 + 11 + 12 + 13 + 14 + 15,
+            calldata: transfers + 29 * 4 + 16,
+            evaluation: 7 + 10 + 2 * (20 + 8 * 30),
             hashing: 50 + 60,
             queue: 3 + 4,
             storage: 2_900 + 1_900,
@@ -354,9 +368,9 @@ mod tests {
         };
         assert_eq!(measured.parts, expected);
         assert_eq!(measured.parts.total(), trace.gas_used);
-        assert_eq!((measured.transfers_bytes, measured.data_bytes), (54, 64));
+        assert_eq!((measured.transfers_bytes, measured.data_bytes), (162, 172));
         assert_eq!((measured.transfers_calldata, measured.input_gas), (transfers, 6_350));
-        assert_eq!(measured.evaluation_per_transfer(), f64::from(10 + 11 + 12 + 13) / 2.0);
+        assert_eq!(measured.evaluation_per_transfer, f64::from(20 + 8 * 30) / 4.0);
 
         let refunded = Trace { refund: 100, gas_used: trace.gas_used - 100, ..trace.clone() };
         let parts = measure(&refunded, &input, &layout).unwrap().parts;

@@ -49,7 +49,7 @@ fn row(row: &Row) -> Value {
         "bytes_per_transfer": round(measured.transfer_bytes()),
         "calldata_gas_per_transfer":
             round(measured.transfers_calldata as f64 / f64::from(row.transfers)),
-        "evaluation_gas_per_transfer": round(measured.evaluation_per_transfer()),
+        "evaluation_gas_per_transfer": round(measured.evaluation_per_transfer),
         "floor": { "gas": measured.floor, "binds": measured.floor_binds() },
         "blob": blob(&row.blob),
         "opening": {
@@ -133,7 +133,7 @@ fn write_text(rows: &[Row], out: &mut String) -> std::fmt::Result {
             thousands((*transfers).into()),
             measured.transfer_bytes(),
             measured.transfers_calldata as f64 / f64::from(*transfers),
-            measured.evaluation_per_transfer(),
+            measured.evaluation_per_transfer,
             thousands(measured.floor),
             if measured.floor_binds() { "yes" } else { "no" },
         )?;

@@ -27,7 +27,7 @@ alone. gas_data is calldata, evaluation and hashing of the records; gas_verifica
 pub struct GasArgs {
     /// Transfers of a batch, one measurement each.
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256, 1_024],
-        value_parser = clap::value_parser!(u32).range(2..=32_768))]
+        value_parser = clap::value_parser!(u32).range(12..=32_768))]
     transfers: Vec<u32>,
     /// A short run: 16 and 64 transfers.
     #[arg(long, conflicts_with = "transfers")]
