@@ -1,5 +1,6 @@
 //! How many transfers a sequencer acknowledges in a second, and what one costs it; in `state`, what
-//! accounts cost it; in `gas`, what a batch costs on the main chain.
+//! accounts cost it; in `gas`, what a batch costs on the main chain; in `audit`, what replaying it from
+//! there costs.
 //!
 //! A real `kerros-sequencer` process beside this one serves accounts and transfers over gRPC, with
 //! the contract on a main chain in this process. No batch is proved: the sequencer executes, commits,
@@ -11,6 +12,7 @@
 //! Client and sequencer share the machine: what the client costs is measured and told as well.
 
 mod accounts;
+pub mod audit;
 mod flood;
 pub mod gas;
 mod latency;
@@ -19,6 +21,8 @@ mod measure;
 mod parameters;
 mod phase;
 mod process;
+mod records;
+mod rollup;
 pub mod state;
 mod table;
 mod unary;
@@ -97,6 +101,16 @@ pub enum BenchError {
     /// The sequencer did not get ready, or ended.
     #[error("the sequencer ended before it was ready: {0}")]
     Ended(ExitStatus),
+    /// A command that replays refused what it found.
+    #[error("{command} ended with {status}: {said}")]
+    Refused {
+        /// Which.
+        command: &'static str,
+        /// How.
+        status: ExitStatus,
+        /// What it said last.
+        said: String,
+    },
     /// Something did not happen in time.
     #[error("waited too long for {0}")]
     TimeOut(&'static str),
@@ -187,9 +201,10 @@ impl BenchError {
             Self::Sequencer(SequencerError::Unavailable { .. }) | Self::Cut { .. } => {
                 failure::UNAVAILABLE
             }
-            Self::Receipt { .. } | Self::Lost { .. } | Self::Differs { .. } => {
-                failure::DOES_NOT_HOLD
-            }
+            Self::Receipt { .. }
+            | Self::Lost { .. }
+            | Self::Differs { .. }
+            | Self::Refused { .. } => failure::DOES_NOT_HOLD,
             _ => failure::FAILED,
         }
     }

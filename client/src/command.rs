@@ -42,6 +42,7 @@ Examples:
   kerros circuit --shape 16,8,24,8,4 --json
   kerros bench ingest                             acknowledged transfers per second
   kerros bench gas                                what a batch costs on the main chain
+  kerros bench audit                              how fast a history is replayed from there
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 refused by sequencer or contract,
 4 service not available, 5 not found, 6 wallet file, 7 the result of a demo or benchmark does not hold,
@@ -328,6 +329,8 @@ mod tests {
             "kerros bench ingest --smoke --json",
             "kerros bench gas --smoke --json",
             "kerros bench gas --transfers 12,16,32768 --dir d",
+            "kerros bench audit --smoke --json",
+            "kerros bench audit --transfers 5 --batch-transfers 12 --dir d",
             "kerros circuit --shape 16,8,24,8,4",
             "kerros setup --shape 16,8,24,8,4 --k-genesis 6 --k-max 8 --dir d",
         ] {
@@ -351,6 +354,7 @@ mod tests {
             "kerros bench gas --transfers 11",
             "kerros bench gas --transfers 32769",
             "kerros bench gas --transfers 16 --smoke",
+            "kerros bench audit --batch-transfers 11",
             "kerros circuit --shape 1,2,3",
             "kerros circuit --shape 1,2,3,4,5",
         ] {

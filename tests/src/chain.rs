@@ -6,7 +6,6 @@ use alloy::primitives::{Address as ChainAddress, Bytes, U256};
 use alloy::sol_types::SolCall;
 use ark_bn254::Fr;
 use kerros_protocol::account::Address;
-use kerros_protocol::commitment::Srs;
 use kerros_protocol::proto::get_account_request::By;
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{AccountTriple, GetAccountRequest};
@@ -163,9 +162,7 @@ pub async fn start_sequencer(
     chain: &Chain,
     key: &VerificationKey,
 ) -> SequencerHandle {
-    let shape = keys::small().verification.shape;
-    let keys = keys::key_dir(&shape, keys::K_GENESIS, keys::K_MAX);
-    let srs = Srs::open(&keys.join("srs.bin")).expect("just made");
+    let srs = keys::small_srs();
     Sequencer::start(config, chain.chain.clone(), key.clone(), srs).await.expect("started")
 }
 

@@ -2,6 +2,7 @@
 
 use kerros_circuits::setup::{cache_dir, development};
 use kerros_protocol::batch::Shape;
+use kerros_protocol::commitment::Srs;
 use kerros_prover::keys::ProverKeys;
 use rand::rngs::OsRng;
 use std::path::{Path, PathBuf};
@@ -26,15 +27,21 @@ pub fn key_dir(shape: &Shape, k_genesis: u8, k_max: u8) -> PathBuf {
     dir
 }
 
+/// Directory of the small shape's keys.
+pub fn small_dir() -> PathBuf {
+    key_dir(&Shape::new(SMALL).expect("a good shape"), K_GENESIS, K_MAX)
+}
+
+/// Reference string of the small shape's keys.
+pub fn small_srs() -> Srs {
+    Srs::open(&small_dir().join("srs.bin")).expect("just made")
+}
+
 /// Keys of the small shape, loaded once a process.
 pub fn small() -> Arc<ProverKeys> {
     static KEYS: OnceLock<Mutex<Option<Arc<ProverKeys>>>> = OnceLock::new();
     let keys = KEYS.get_or_init(|| Mutex::new(None));
     let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-    keys.get_or_insert_with(|| {
-        let shape = Shape::new(SMALL).expect("a good shape");
-        let dir = key_dir(&shape, K_GENESIS, K_MAX);
-        Arc::new(ProverKeys::load(&dir).expect("keys just made"))
-    })
-    .clone()
+    keys.get_or_insert_with(|| Arc::new(ProverKeys::load(&small_dir()).expect("keys just made")))
+        .clone()
 }

@@ -1,9 +1,6 @@
 //! Reorganisations of a node that is not ours: deposits that stay, change and vanish, and our own posts.
 
 use alloy::primitives::U256;
-use alloy::providers::{Provider, ProviderBuilder};
-use kerros_protocol::batch::Shape;
-use kerros_protocol::commitment::Srs;
 use kerros_protocol::proto::BatchState;
 use kerros_prover::worker::{Worker, WorkerConfig};
 use kerros_sequencer::main_chain::embedded::development_wallet;
@@ -12,15 +9,14 @@ use kerros_sequencer::settlement::queue::Reorganised;
 use kerros_sequencer::{Config, SequencerHandle};
 use kerros_tests::anvil::Anvil;
 use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer};
+use kerros_tests::node::{enrich, raw};
 use kerros_tests::world::index;
 use kerros_tests::{Chain, keys};
 use kerros_verifier::contract::Kerros;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-
-const RICH_WEI: &str = "0x3635c9adc5dea00000";
 
 struct Scene {
     anvil: Anvil,
@@ -32,10 +28,7 @@ impl Scene {
     async fn start() -> Option<Self> {
         let anvil = Anvil::start().await?;
         let node = Arc::new(Ethereum::connect(&anvil.url).expect("a URL"));
-        for w in 0..4 {
-            let account = development_wallet(w).address();
-            raw(&anvil.url, "anvil_setBalance", json!([account, RICH_WEI])).await;
-        }
+        enrich(&anvil.url, 4).await;
         let chain = Chain::deploy_on(node, &keys::small().verification).await;
         let data = TempDir::new().expect("temporary directory");
         Some(Self { anvil, chain, data })
@@ -56,11 +49,6 @@ impl Scene {
     async fn reorganise(&self, depth: u64) {
         raw(&self.anvil.url, "anvil_reorg", json!([depth, []])).await;
     }
-}
-
-async fn raw(url: &str, method: &'static str, arguments: Value) {
-    let provider = ProviderBuilder::new().connect_http(url.parse().expect("a URL"));
-    let _: Value = provider.raw_request(method.into(), arguments).await.expect("anvil's method");
 }
 
 /// Waits, for a minute at most.
@@ -163,9 +151,7 @@ async fn posts_that_are_reorganised_away_are_posted_again() {
     scene.chain.deposit(1, 1, 100).await;
     scene.mine(8).await;
     let sequencer = scene.sequencer(config).await;
-    let shape = Shape::new(keys::SMALL).expect("a good shape");
-    let dir = keys::key_dir(&shape, keys::K_GENESIS, keys::K_MAX);
-    let srs = Srs::open(&dir.join("srs.bin")).expect("just made");
+    let srs = keys::small_srs();
     let sequencer_url = format!("http://{}", sequencer.address);
     let worker = WorkerConfig { sequencer_url, prover_id: "reorganised".to_owned() };
     let prover = Worker::start(worker, keys::small().clone(), srs).await.expect("started");

@@ -2,20 +2,18 @@
 //! queue, on a node that is not ours, with nothing but the main chain and the public files.
 
 use alloy::primitives::{Address as ChainAddress, U256};
-use alloy::providers::{Provider, ProviderBuilder};
 use kerros_client::contract::Contract;
 use kerros_client::rescue::escape::{Done, Whose, escape, freeze};
 use kerros_client::rescue::serve::{may_post, post as post_ready, prepare};
 use kerros_client::rescue::{Rebuilt, RescueError, rebuild};
 use kerros_client::wallet::Wallet as Holder;
 use kerros_protocol::account::Address;
-use kerros_protocol::batch::Shape;
-use kerros_protocol::commitment::Srs;
 use kerros_prover::prove::prove_batch;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Ethereum, Wallet};
 use kerros_tests::anvil::Anvil;
 use kerros_tests::command::built;
+use kerros_tests::node::{self, enrich};
 use kerros_tests::world::{index, wallet};
 use kerros_tests::{Chain, World, keys};
 use kerros_verifier::contract::{Kerros, KerrosErrors, Revert, TestToken};
@@ -23,11 +21,9 @@ use kerros_verifier::post::post;
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-const RICH_WEI: &str = "0x3635c9adc5dea00000";
 /// Of `Chain::deploy_on`.
 const SILENCE: u64 = 86_400;
 const FORCE_WINDOW: u64 = 7 * 86_400;
@@ -40,13 +36,6 @@ struct Scene {
     world: World,
 }
 
-fn dir() -> PathBuf {
-    let shape = Shape::new(keys::SMALL).expect("a good shape");
-    keys::key_dir(&shape, keys::K_GENESIS, keys::K_MAX)
-}
-fn srs() -> Srs {
-    Srs::open(&dir().join("srs.bin")).expect("just made")
-}
 fn stranger() -> Wallet {
     Wallet::new(development_wallet(STRANGER))
 }
@@ -56,11 +45,7 @@ impl Scene {
     async fn start() -> Option<Self> {
         let anvil = Anvil::start().await?;
         let node = Arc::new(Ethereum::connect(&anvil.url).expect("a URL"));
-        let scene_url = anvil.url.clone();
-        for w in 0..=STRANGER {
-            let account = development_wallet(w).address();
-            raw(&scene_url, "anvil_setBalance", json!([account, RICH_WEI])).await;
-        }
+        enrich(&anvil.url, STRANGER + 1).await;
         let chain = Chain::deploy_on(node, &keys::small().verification).await;
         let domain = chain.domain().await;
         let world = World::new(keys::small().verification.shape, keys::K_GENESIS, domain);
@@ -89,8 +74,7 @@ impl Scene {
         assert!(receipt.succeeded);
     }
     async fn pass(&self, seconds: u64) {
-        raw(&self.anvil.url, "evm_increaseTime", json!([seconds])).await;
-        raw(&self.anvil.url, "evm_mine", json!([])).await;
+        node::pass(&self.anvil.url, seconds).await;
     }
     async fn rebuilt(&self) -> Rebuilt {
         let key = &keys::small().verification;
@@ -129,11 +113,6 @@ impl Scene {
     }
 }
 
-async fn raw(url: &str, method: &'static str, arguments: Value) {
-    let provider = ProviderBuilder::new().connect_http(url.parse().expect("a URL"));
-    let _: Value = provider.raw_request(method.into(), arguments).await.expect("anvil's method");
-}
-
 fn owner(w: u8) -> ChainAddress {
     ChainAddress::from(wallet(w).1.0)
 }
@@ -155,10 +134,10 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
     let proved = prove_batch(&keys, &before, &late, domain, &mut OsRng).expect("provable");
 
     let (rebuilt, contract) = (scene.rebuilt().await, scene.contract());
-    let srs = srs();
+    let srs = keys::small_srs();
     let early = freeze(&rebuilt, &contract, &stranger(), &srs, Whose::Everybody).await;
     assert!(matches!(early, Err(RescueError::NothingOverdue { waiting: 3, .. })), "{early:?}");
-    let dir = dir().display().to_string();
+    let dir = keys::small_dir().display().to_string();
     let (code, _, errors) = scene.run(&format!("escape --keys {dir}"), 1);
     assert_eq!(code, 3, "refused: {errors}");
     assert!(errors.contains("no entry of its queue is overdue"), "{errors}");
@@ -228,7 +207,7 @@ async fn a_stranger_serves_the_queue_of_a_silent_operator() {
     let keys = keys::small();
     let refused = may_post(&scene.rebuilt().await, &stranger());
     assert!(matches!(refused, Err(RescueError::NotSilent { silence: SILENCE, .. })), "{refused:?}");
-    let dir = dir().display().to_string();
+    let dir = keys::small_dir().display().to_string();
     let (code, _, errors) = scene.run(&format!("serve-queue --keys {dir}"), STRANGER);
     assert_eq!(code, 3, "refused: {errors}");
 

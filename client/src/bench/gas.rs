@@ -10,38 +10,23 @@
 
 mod blob;
 mod parts;
-mod records;
 mod table;
 
 pub use blob::Blob;
 pub use parts::Parts;
 pub use table::{json, text};
 
+use super::records::Holders;
+use super::rollup::{Posted, Rollup};
 use super::{BenchError, busy};
-use crate::contract::Contract;
-use crate::devnet::{ADMIN, OPERATOR, World};
 use crate::progress::Bar;
-use alloy::primitives::{Address as ChainAddress, U256};
-use ark_bn254::Fr;
-use kerros_protocol::account::Address;
-use kerros_protocol::batch::{BatchData, SealedBatch, Shape};
-use kerros_protocol::commitment::Commitments;
-use kerros_protocol::ledger::Ledger;
-use kerros_protocol::transcript;
-use kerros_protocol::transition::replay;
-use kerros_protocol::verification_key::VerificationKey;
-use kerros_sequencer::main_chain::embedded::{Trace, development_wallet};
-use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, Wallet, submit};
-use kerros_sequencer::settlement::contract::post_call;
-use kerros_verifier::contract::Revert;
-use kerros_verifier::trapdoor;
+use kerros_protocol::batch::Shape;
+use kerros_sequencer::main_chain::embedded::Trace;
 use parts::{Layout, Measured};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use records::Holders;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a batch may cost whatever its size, in gas.
 pub const VERIFICATION_GAS_MAX: u64 = 480_000;
@@ -116,123 +101,32 @@ pub async fn gas(parameters: &GasParameters) -> Result<Vec<Row>, BenchError> {
 async fn measure(dir: PathBuf, transfers: u32, bar: &Bar) -> Result<Row, BenchError> {
     let [exits, collects] = OTHERS;
     let shape = Shape::new([ACCOUNTS, ACCOUNTS, transfers, exits, collects])?;
-    std::fs::create_dir_all(&dir).map_err(super::io_at(dir.display()))?;
-    let mut rollup = Rollup::deploy(shape, dir).await?;
+    let mut rollup = Rollup::deploy(shape, [K, K + 1], dir).await?;
     let mut rng = StdRng::seed_from_u64(transfers.into());
     let holders = Holders::draw(ACCOUNTS, K, transfers, &mut rng)?;
     bar.say("deposits");
     rollup.deposit(&holders).await?;
     bar.say("posts");
     let opening = rollup.post(holders.opening()).await?;
-    let batch = holders.payments(transfers, &mut rng)?;
-    let measured = rollup.post(batch).await?;
+    let opening = take_apart(&rollup, opening).await?;
+    let payments = rollup.post(holders.payments(transfers, &mut rng)?).await?;
+    let measured = take_apart(&rollup, payments).await?;
     Ok(Row { transfers, blob: Blob::of(&measured), measured, opening })
 }
 
-/// A contract with the ledger that its posts make.
-struct Rollup {
-    chain: Embedded,
-    contract: Contract,
-    world: World,
-    key: VerificationKey,
-    domain: Fr,
-    ledger: Ledger,
-    commitments: Commitments,
-    number: u64,
-    first: u64,
-}
-
-impl Rollup {
-    async fn deploy(shape: Shape, dir: PathBuf) -> Result<Self, BenchError> {
-        let key = busy(move || trapdoor::key(shape, K, K + 1)).await?;
-        let clock = || {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            now.map_or(0, |since| since.as_secs())
-        };
-        let genesis = Genesis::development(ADMIN + 1);
-        let chain = Embedded::open(&dir.join("chain"), &genesis, Arc::new(clock))?;
-        let shared: Arc<dyn MainChain> = Arc::new(chain.clone());
-        let world = World::ensure(&dir, Arc::clone(&shared), &key).await?;
-        let contract = Contract::new(shared, world.contract);
-        let domain = transcript::domain(world.chain_id, &world.contract);
-        Ok(Self {
-            chain,
-            contract,
-            world,
-            key,
-            domain,
-            ledger: Ledger::new(K),
-            commitments: Commitments::empty(),
-            number: 1,
-            first: 0,
-        })
+/// Runs a post's transaction again and tells what its gas went to.
+async fn take_apart(rollup: &Rollup, posted: Posted) -> Result<Measured, BenchError> {
+    let Posted { receipt, input, data } = posted;
+    let (chain, transaction) = (Arc::clone(rollup.chain.chain()), receipt.transaction);
+    let trace: Trace = busy(move || chain.trace(transaction))
+        .await??
+        .ok_or(BenchError::Bug("the post is in no block"))?;
+    if trace.gas_used != receipt.gas_used {
+        return Err(BenchError::Differs {
+            what: "gas of a post run again",
+            have: trace.gas_used.to_string(),
+            need: receipt.gas_used.to_string(),
+        });
     }
-
-    /// Queues what the opening batch serves, in its order.
-    async fn deposit(&self, holders: &Holders) -> Result<(), BenchError> {
-        let wallet = Wallet::new(development_wallet(OPERATOR));
-        let asset = self.world.assets.first().ok_or(BenchError::Bug("no asset"))?.asset;
-        let units = holders.deposits().map(|record| U256::from(record.amount)).sum::<U256>();
-        let base_units = units * asset.base_units(1);
-        let minter = Address(wallet.address().into_array());
-        self.contract.mint(&wallet, asset.token, minter, base_units).await?;
-        self.contract.approve(&wallet, asset.token, base_units).await?;
-        for record in holders.deposits() {
-            let (amount, key, owner) = (record.amount, record.key, record.owner);
-            self.contract.deposit(&wallet, &asset, amount, key, owner).await?;
-        }
-        Ok(())
-    }
-
-    /// Posts a batch of these records and takes its transaction apart.
-    async fn post(&mut self, data: BatchData) -> Result<Measured, BenchError> {
-        replay(&mut self.ledger, &data).map_err(|_| BenchError::Bug("the records are wrong"))?;
-        let ledger = std::mem::replace(&mut self.ledger, Ledger::new(K));
-        let (ledger, new) = busy(move || {
-            let new = trapdoor::commit(&ledger);
-            (ledger, new)
-        })
-        .await?;
-        self.ledger = ledger;
-        let new = new?;
-        let operator = Wallet::new(development_wallet(OPERATOR));
-        let batch = SealedBatch {
-            number: self.number,
-            k: K,
-            before_growth: None,
-            old: self.commitments,
-            new,
-            first: self.first,
-            end: self.first + data.queue_entries(),
-            beneficiary: Address(operator.address().into_array()),
-            data,
-            transfers: Vec::new(),
-            exits: Vec::new(),
-        };
-        let proof = trapdoor::prove(&self.key, self.domain, &batch)?;
-        let input = post_call(&batch, &proof);
-        let to = Some(ChainAddress::from(self.world.contract.0));
-        let sent = input.clone().into();
-        let receipt = submit(&self.chain, &operator, to, U256::ZERO, sent).await?;
-        let transaction = receipt.transaction;
-        if !receipt.succeeded {
-            let reason = Revert::decode(&receipt.revert.unwrap_or_default());
-            return Err(crate::contract::ContractError::Failed { transaction, reason }.into());
-        }
-        let chain = Arc::clone(self.chain.chain());
-        let trace: Trace = busy(move || chain.trace(transaction))
-            .await??
-            .ok_or(BenchError::Bug("the post is in no block"))?;
-        if trace.gas_used != receipt.gas_used {
-            return Err(BenchError::Differs {
-                what: "gas of a post run again",
-                have: trace.gas_used.to_string(),
-                need: receipt.gas_used.to_string(),
-            });
-        }
-        let layout = Layout::new(&self.key, &input, &batch.data);
-        let measured = parts::measure(&trace, &input, &layout)?;
-        (self.commitments, self.number, self.first) = (new, self.number + 1, batch.end);
-        Ok(measured)
-    }
+    parts::measure(&trace, &input, &Layout::new(&rollup.key, &input, &data))
 }

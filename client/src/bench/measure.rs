@@ -35,16 +35,20 @@ struct Processor {
     groups_us: BTreeMap<&'static str, u64>,
 }
 
+/// Fields of a `stat` file: user and system time of a process, and of those it waited for.
+const OWN: usize = 14;
+const ENDED: usize = 16;
+
 /// User and system time of a `stat` file.
-fn times_us(path: &str) -> Result<(u64, u64), BenchError> {
+fn times_us(path: &str, field: usize) -> Result<(u64, u64), BenchError> {
     let text = fs::read_to_string(path).map_err(io_at(path))?;
-    stat_us(&text).ok_or(BenchError::Measure("a stat file of /proc has another form"))
+    stat_us(&text, field).ok_or(BenchError::Measure("a stat file of /proc has another form"))
 }
 
-fn stat_us(text: &str) -> Option<(u64, u64)> {
+fn stat_us(text: &str, field: usize) -> Option<(u64, u64)> {
     // The name, in parentheses, may contain anything; the first field after it is number 3.
     let (_, fields) = text.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace().skip(14 - 3);
+    let mut fields = fields.split_ascii_whitespace().skip(field - 3);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some((user * TICK_US, system * TICK_US))
@@ -57,7 +61,7 @@ fn thread_us(task: &str) -> Result<u64, BenchError> {
     match ns {
         // 0 is also what a kernel shows that does not count.
         Some(ns) if ns > 0 => Ok(ns / 1_000),
-        _ => times_us(&format!("{task}/stat")).map(|(user, system)| user + system),
+        _ => times_us(&format!("{task}/stat"), OWN).map(|(user, system)| user + system),
     }
 }
 
@@ -68,7 +72,7 @@ fn group(name: &str) -> &'static str {
 
 impl Processor {
     fn of(process: &str) -> Result<Self, BenchError> {
-        let (user, kernel_us) = times_us(&format!("/proc/{process}/stat"))?;
+        let (user, kernel_us) = times_us(&format!("/proc/{process}/stat"), OWN)?;
         let mut groups_us = BTreeMap::new();
         let tasks = format!("/proc/{process}/task");
         for task in fs::read_dir(&tasks).map_err(io_at(&tasks))? {
@@ -90,7 +94,13 @@ pub(super) fn own_us() -> Result<u64, BenchError> {
 
 /// Processor time of a process so far, in microseconds.
 pub(super) fn process_us(process: u32) -> Result<u64, BenchError> {
-    let (user, system) = times_us(&format!("/proc/{process}/stat"))?;
+    let (user, system) = times_us(&format!("/proc/{process}/stat"), OWN)?;
+    Ok(user + system)
+}
+
+/// Processor time of all processes that this one started and saw end, in microseconds.
+pub(super) fn ended_us() -> Result<u64, BenchError> {
+    let (user, system) = times_us("/proc/self/stat", ENDED)?;
     Ok(user + system)
 }
 
@@ -203,9 +213,10 @@ mod tests {
 
     #[test]
     fn a_stat_line_is_read_behind_the_name() {
-        let line = "42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 31 0 0 20 0";
-        assert_eq!(stat_us(line), Some((2_500_000, 310_000)));
-        assert_eq!(stat_us("42 (short) S 1"), None);
+        let line = "42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 31 7 3 20 0";
+        assert_eq!(stat_us(line, OWN), Some((2_500_000, 310_000)));
+        assert_eq!(stat_us(line, ENDED), Some((70_000, 30_000)));
+        assert_eq!(stat_us("42 (short) S 1", OWN), None);
     }
 
     #[test]

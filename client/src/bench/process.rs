@@ -120,21 +120,8 @@ impl Place {
         Ok(self.chain.shutdown().await?)
     }
     fn command(&self) -> Result<Command, BenchError> {
-        let here = std::env::current_exe().map_err(io_at("this executable"))?;
-        let name = format!("kerros-sequencer{}", std::env::consts::EXE_SUFFIX);
-        let path = here.parent().unwrap_or(Path::new(".")).join(name);
-        if !path.is_file() {
-            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(io_at(path.display())(missing));
-        }
         let operator = devnet::person_operator()?;
-        let mut command = Command::new(path);
-        // Settings of another sequencer in this shell are not meant for this one.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("KERROS_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = beside("kerros-sequencer")?;
         command
             .env("RUST_LOG", "info")
             .arg("--data-dir")
@@ -152,6 +139,25 @@ impl Place {
             .args(self.arguments);
         Ok(command)
     }
+}
+
+/// An executable that lies beside this one.
+pub(super) fn beside(name: &str) -> Result<Command, BenchError> {
+    let here = std::env::current_exe().map_err(io_at("this executable"))?;
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let path = here.parent().unwrap_or(Path::new(".")).join(name);
+    if !path.is_file() {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(io_at(path.display())(missing));
+    }
+    let mut command = Command::new(path);
+    // Settings of another sequencer in this shell are not meant for this one.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KERROS_") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
 }
 
 /// What a stage took, if there was one: until the next began.

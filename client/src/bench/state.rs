@@ -6,7 +6,7 @@
 //! many accounts spread over the whole ledger. In the end the database is read without it: its accounts
 //! must commit, computed from nothing, to its commitments, and hold all the money deposited.
 
-mod database;
+pub(super) mod database;
 mod plot;
 mod table;
 
@@ -186,7 +186,7 @@ async fn fill(
     Ok((holders, funds, (funds + FEE) * touched as u64))
 }
 
-fn require<T: PartialEq + std::fmt::Debug>(
+pub(super) fn require<T: PartialEq + std::fmt::Debug>(
     what: &'static str,
     have: T,
     need: T,

@@ -1,8 +1,10 @@
 //! `kerros bench`: what the system does under load.
 
+mod audit;
 mod gas;
 mod state;
 
+pub use audit::AuditArgs;
 pub use gas::GasArgs;
 pub use state::StateArgs;
 
@@ -27,6 +29,8 @@ pub enum BenchCommand {
     State(StateArgs),
     /// What a batch costs on the main chain, part by part.
     Gas(GasArgs),
+    /// How fast an auditor and a restore replay what is on the main chain.
+    Audit(AuditArgs),
 }
 
 impl BenchCommand {
@@ -36,6 +40,7 @@ impl BenchCommand {
             Self::Ingest(args) => args.run().await,
             Self::State(args) => args.run().await,
             Self::Gas(args) => args.run().await,
+            Self::Audit(args) => args.run().await,
         }
     }
 }

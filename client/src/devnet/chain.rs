@@ -29,7 +29,10 @@ impl ServedChain {
             now.map_or(0, |since| since.as_secs())
         };
         let genesis = Genesis::development(people::PERSONS_MAX + people::FIRST);
-        let embedded = Embedded::open(dir, &genesis, Arc::new(clock))?;
+        Self::serve(Embedded::open(dir, &genesis, Arc::new(clock))?, rpc).await
+    }
+    /// Serves a chain; port 0 takes any.
+    pub async fn serve(embedded: Embedded, rpc: SocketAddr) -> Result<Self, DevnetError> {
         let listener = TcpListener::bind(rpc).await.map_err(io_at(rpc))?;
         let url = format!("http://{}", listener.local_addr().map_err(io_at(rpc))?);
         let (stop, mut stopped) = watch::channel(false);

@@ -1,13 +1,13 @@
 //! The database that a sequencer left behind, read without it.
 
-use super::super::{BenchError, io_at};
+use crate::bench::{BenchError, io_at};
 use kerros_protocol::commitment::{Root, Srs};
 use kerros_sequencer::journal::Journal;
 use std::fs;
 use std::path::Path;
 
 /// What is in it.
-pub(super) struct Found {
+pub(in crate::bench) struct Found {
     /// Accounts that exist.
     pub accounts: u64,
     /// Sum of their balances.
@@ -20,7 +20,7 @@ pub(super) struct Found {
 
 /// Reads the accounts after the last sealed batch and commits to them from nothing; refuses
 /// commitments that are not the sequencer's.
-pub(super) fn read(data: &Path, srs: &Path) -> Result<Found, BenchError> {
+pub(in crate::bench) fn read(data: &Path, srs: &Path) -> Result<Found, BenchError> {
     let missing = BenchError::Bug("a sequencer that has sealed leaves a checkpoint");
     let Some(journal) = Journal::look(data)? else { return Err(missing) };
     let Some(checkpoint) = journal.checkpoint()? else { return Err(missing) };

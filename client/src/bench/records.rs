@@ -1,8 +1,8 @@
 //! Records as long as in practice: indices of a ledger of a million accounts, payments of 0.01 to 10,000
 //! tokens of six decimals, fees of a few thousandths. Zero bytes are cheaper, so lengths matter.
 
-use super::super::BenchError;
-use super::super::state::nobody;
+use super::BenchError;
+use super::state::nobody;
 use kerros_protocol::account::{AccountIndex, AssetId};
 use kerros_protocol::amount::Fee;
 use kerros_protocol::batch::{BatchData, CollectRecord, DepositRecord, OpenRecord, TransferRecord};
