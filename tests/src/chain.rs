@@ -166,6 +166,20 @@ pub async fn start_sequencer(
     Sequencer::start(config, chain.chain.clone(), key.clone(), srs).await.expect("started")
 }
 
+/// Waits until something holds, for a minute at most.
+///
+/// # Panics
+/// After that minute.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never: {what}");
+}
+
 /// Waits until the sequencer has credited wallet `w`'s account of asset 1; index and balance.
 pub async fn balance_once_funded(
     client: &mut SequencerServiceClient<Channel>,

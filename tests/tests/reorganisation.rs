@@ -8,7 +8,7 @@ use kerros_sequencer::main_chain::{Ethereum, Wallet};
 use kerros_sequencer::settlement::queue::Reorganised;
 use kerros_sequencer::{Config, SequencerHandle};
 use kerros_tests::anvil::Anvil;
-use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer};
+use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer, until};
 use kerros_tests::node::{enrich, raw};
 use kerros_tests::world::index;
 use kerros_tests::{Chain, keys};
@@ -49,17 +49,6 @@ impl Scene {
     async fn reorganise(&self, depth: u64) {
         raw(&self.anvil.url, "anvil_reorg", json!([depth, []])).await;
     }
-}
-
-/// Waits, for a minute at most.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..3_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("never: {what}");
 }
 
 async fn balance(sequencer: &SequencerHandle, i: u32) -> u64 {

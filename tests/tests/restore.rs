@@ -8,17 +8,19 @@ use kerros_protocol::proto::{BatchState, Sections};
 use kerros_protocol::receipt::{Promise, anchor};
 use kerros_protocol::transaction::SignedTransaction;
 use kerros_prover::worker::{Worker, WorkerConfig, WorkerHandle};
-use kerros_sequencer::SequencerHandle;
 use kerros_sequencer::journal::Journal;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Ethereum, Wallet};
+use kerros_sequencer::settlement::queue::Reorganised;
+use kerros_sequencer::{Config, SequencerHandle};
 use kerros_tests::anvil::Anvil;
-use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer};
+use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer, until};
 use kerros_tests::command::built;
-use kerros_tests::node::{enrich, pass};
+use kerros_tests::node::{enrich, pass, raw};
 use kerros_tests::world::{index, key, wallet};
 use kerros_tests::{Chain, World, keys};
 use kerros_verifier::contract::{Kerros, TestToken};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -95,12 +97,15 @@ impl Scene {
     fn data(&self) -> PathBuf {
         self.dir.path().join("sequencer")
     }
-    /// The sequencer on its data directory, and a real prover.
-    async fn run(&self) -> Running {
-        let keys = keys::small();
+    fn config(&self) -> Config {
         let mut config = sequencer_config(&self.data(), &self.chain);
         config.wallet = Some(Wallet::new(development_wallet(OPERATOR)));
         config.batch_age_ms_max = 300;
+        config
+    }
+    /// The sequencer on its data directory, and a real prover.
+    async fn run(&self, config: Config) -> Running {
+        let keys = keys::small();
         let sequencer = start_sequencer(config, &self.chain, &keys.verification).await;
         let sequencer_url = format!("http://{}", sequencer.address);
         let client = SequencerClient::new(&sequencer_url).expect("a URL");
@@ -110,11 +115,20 @@ impl Scene {
     }
     /// `kerros-sequencer restore` as an operator would run it: exit code, and all that it said.
     fn restore(&self, contract: ChainAddress, data: &Path) -> (Option<i32>, String) {
+        self.restore_with(contract, data, 0)
+    }
+    fn restore_with(
+        &self,
+        contract: ChainAddress,
+        data: &Path,
+        confirmations: u64,
+    ) -> (Option<i32>, String) {
         let keys = keys::small_dir();
         let (fee_key, owner) = (key(9), wallet(9).1);
         let output = Command::new(built("kerros-sequencer"))
             .args(["restore", "--allow-development", "--main-chain", &self.anvil.url])
             .args(["--contract", &contract.to_string()])
+            .args(["--confirmations", &confirmations.to_string()])
             .args(["--fee-key", &hex::encode(fee_key.to_be()), "--owner", &owner.to_string()])
             .arg("--data-dir")
             .arg(data)
@@ -169,7 +183,7 @@ async fn lived(scene: &mut Scene) -> (Vec<AccountView>, SignedTransaction, Lost,
     for (i, w, asset, amount) in [(1, 1, 1, 10_000), (2, 2, 1, 500), (3, 3, 2, 77), (4, 1, 2, 40)] {
         scene.fund(i, w, asset, amount).await;
     }
-    let running = scene.run().await;
+    let running = scene.run(scene.config()).await;
     running.settled(scene, 4).await;
     let client = running.client.clone();
     let first = scene.world.transfer_of(1, 1, 2, 1_000, 1);
@@ -235,7 +249,7 @@ async fn a_lost_disk_costs_no_user_anything_and_the_rollup_goes_on() {
     assert_eq!(restored, before, "balances, nonces, assets, keys and owners");
     drop(journal);
 
-    let running = scene.run().await;
+    let running = scene.run(scene.config()).await;
     let client = running.client.clone();
     // Nothing that is on the main chain can be executed again.
     let again = client.submit(&posted).await;
@@ -296,4 +310,53 @@ async fn a_lost_disk_costs_no_user_anything_and_the_rollup_goes_on() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("is frozen for ever and takes no batch any more"), "{said}");
     assert!(!elsewhere.exists(), "nothing was begun");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorganisation_after_a_restore_is_seen_and_the_batch_posted_again_by_the_proof_it_had() {
+    const CONFIRMATIONS: u64 = 3;
+    let Some(scene) = Scene::start().await else { return };
+    let mine = |blocks: u64| {
+        let url = scene.anvil.url.clone();
+        async move { raw(&url, "anvil_mine", json!([format!("{blocks:#x}")])).await }
+    };
+    let config = || Config { confirmations: CONFIRMATIONS, ..scene.config() };
+    let state = |sequencer: &SequencerHandle| {
+        let record = sequencer.lifecycle().record(1).expect("readable");
+        record.map(|record| record.state())
+    };
+    mine(CONFIRMATIONS).await;
+    scene.chain.deposit(1, 1, 100).await;
+    mine(CONFIRMATIONS).await;
+    let running = scene.run(config()).await;
+    until("posted", || state(&running.sequencer) == Some(BatchState::Posted)).await;
+    let (sequencer, client) = running.stop_proving().await;
+    drop(client);
+    sequencer.shutdown().await.expect("a clean end");
+    std::fs::remove_dir_all(scene.data()).expect("lost");
+    let contract = scene.chain.contract;
+    let (code, said) = scene.restore_with(contract, &scene.data(), CONFIRMATIONS);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 batches are not deep enough to be final"), "{said}");
+
+    // Deposit and post are taken back, and the deposit is made again: nothing is posted meanwhile.
+    raw(&scene.anvil.url, "anvil_reorg", json!([CONFIRMATIONS + 2, []])).await;
+    assert_eq!(scene.chain.ask(Kerros::tailCall {}).await, 0);
+    let watching = Config { wallet: None, ..config() };
+    let key = &keys::small().verification;
+    let sequencer = start_sequencer(watching, &scene.chain, key).await;
+    let reorganised = || sequencer.shared().pulse().reorganised();
+    until("gone", || matches!(reorganised(), Some(Reorganised::Gone { entry: 0, .. }))).await;
+    scene.chain.deposit(1, 1, 100).await;
+    mine(CONFIRMATIONS).await;
+    until("there again", || reorganised().is_none()).await;
+    sequencer.shutdown().await.expect("a clean end");
+
+    let sequencer = start_sequencer(config(), &scene.chain, key).await;
+    until("posted again", || state(&sequencer) == Some(BatchState::Posted)).await;
+    mine(CONFIRMATIONS).await;
+    until("final", || state(&sequencer) == Some(BatchState::Final)).await;
+    assert_eq!(scene.chain.ask(Kerros::batchNumberCall {}).await, 1);
+    assert_eq!(scene.chain.ask(Kerros::headCall {}).await, 1);
+    sequencer.shutdown().await.expect("a clean end");
 }
