@@ -2,6 +2,9 @@
 //! and the public files, and a sequencer goes on from there with real proofs.
 
 use alloy::primitives::{Address as ChainAddress, U256};
+use kerros_client::contract::Contract;
+use kerros_client::rescue::rebuild;
+use kerros_client::rescue::serve::{post as post_ready, prepare};
 use kerros_client::sequencer::{AccountView, SequencerClient, SequencerError};
 use kerros_protocol::account::{AccountKey, Address, AssetId};
 use kerros_protocol::proto::{BatchState, Sections};
@@ -12,7 +15,7 @@ use kerros_sequencer::journal::Journal;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Ethereum, Wallet};
 use kerros_sequencer::settlement::queue::Reorganised;
-use kerros_sequencer::{Config, SequencerHandle};
+use kerros_sequencer::{Config, Sequencer, SequencerHandle, StartError};
 use kerros_tests::anvil::Anvil;
 use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer, until};
 use kerros_tests::command::built;
@@ -29,6 +32,7 @@ use tempfile::TempDir;
 
 /// Of `Chain::deploy_on`.
 const FORCE_WINDOW: u64 = 7 * 86_400;
+const SILENCE: u64 = 86_400;
 
 struct Scene {
     anvil: Anvil,
@@ -358,5 +362,43 @@ async fn a_reorganisation_after_a_restore_is_seen_and_the_batch_posted_again_by_
     until("final", || state(&sequencer) == Some(BatchState::Final)).await;
     assert_eq!(scene.chain.ask(Kerros::batchNumberCall {}).await, 1);
     assert_eq!(scene.chain.ask(Kerros::headCall {}).await, 1);
+    sequencer.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_whom_a_stranger_overtook_restores_and_goes_on() {
+    let Some(scene) = Scene::start().await else { return };
+    scene.chain.deposit(1, 1, 100).await;
+    let running = scene.run(scene.config()).await;
+    running.settled(&scene, 1).await;
+    let (sequencer, client) = running.stop_proving().await;
+    drop(client);
+    sequencer.shutdown().await.expect("a clean end");
+
+    scene.chain.deposit(2, 2, 7).await;
+    pass(&scene.anvil.url, SILENCE + 1).await;
+    let keys = keys::small();
+    let contract = Address(scene.chain.contract.into_array());
+    let url = std::slice::from_ref(&scene.anvil.url);
+    let rebuilt = rebuild(url, contract, &keys.verification, None, |_| {}).await.expect("sound");
+    let ready = prepare(&rebuilt, &keys, wallet(5).1).expect("proved");
+    let stranger = Wallet::new(development_wallet(5));
+    let called = Contract::new(scene.chain.chain.clone(), contract);
+    assert!(post_ready(&ready, &called, &stranger).await.expect("accepted").succeeded);
+
+    // The old database does not know that batch.
+    let (node, key) = (scene.chain.chain.clone(), keys.verification.clone());
+    let behind = Sequencer::start(scene.config(), node, key, keys::small_srs()).await.err();
+    assert!(matches!(behind, Some(StartError::Behind { have: 2, ours: 1 })), "{behind:?}");
+    std::fs::rename(scene.data(), scene.dir.path().join("old")).expect("kept");
+    let (code, said) = scene.restore(scene.chain.contract, &scene.data());
+    assert_eq!(code, Some(0), "{said}");
+    let running = scene.run(scene.config()).await;
+    let client = running.client.clone();
+    assert_eq!(balance(&client, 2).await, 7, "by the stranger's batch");
+    scene.chain.deposit(1, 1, 1).await;
+    assert_eq!(running.settled(&scene, 3).await, 3);
+    assert_eq!(balance(&client, 1).await, 101);
+    let (sequencer, _) = running.stop_proving().await;
     sequencer.shutdown().await.expect("a clean end");
 }
