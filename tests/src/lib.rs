@@ -7,6 +7,7 @@ pub mod anvil;
 pub mod chain;
 pub mod command;
 pub mod keys;
+pub mod proxy;
 pub mod world;
 
 pub use chain::Chain;
