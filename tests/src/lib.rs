@@ -8,6 +8,7 @@ pub mod chain;
 pub mod command;
 pub mod keys;
 pub mod node;
+pub mod proxy;
 pub mod world;
 
 pub use chain::Chain;

@@ -1,22 +1,20 @@
 //! `kerros-verifier audit`: what is compared with what, and the report of it.
 
 use crate::held::Receipts;
-use crate::{Failure, read_key};
-use alloy::primitives::{Address as ChainAddress, U256};
+use crate::{Failure, read_key, settled};
+use alloy::primitives::{Address as ChainAddress, B256};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use kerros_protocol::account::Address;
 use kerros_protocol::batch::BatchData;
 use kerros_protocol::commitment::Srs;
-use kerros_verifier::audit::QueueEntry;
+use kerros_protocol::verification_key::VerificationKey;
 use kerros_verifier::chain::{
-    ChainError, Deployment, Event, History, Item, Proofs, Queued, Reader, Replay, Standing,
-    StoredEntry,
+    ChainError, CreatedBy, Deployment, Event, History, Item, Proofs, Queued, Reader, Replay,
+    Standing,
 };
-use kerros_verifier::contract::{Kerros, TestToken};
-use kerros_verifier::deployed::compare_code;
+use kerros_verifier::deployed::{compare_code, compare_creation};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,6 +43,9 @@ pub struct AuditArgs {
     /// First block to look at, where no node has state old enough to find the deployment.
     #[arg(long, value_name = "BLOCK")]
     from_block: Option<u64>,
+    /// Transaction that created the contract, where no node has state old enough to find it.
+    #[arg(long, value_name = "HASH")]
+    creation: Option<B256>,
     /// A receipt to be judged, as `kerros transfer --receipt` writes it; may be given again.
     #[arg(long = "receipt", value_name = "FILE")]
     receipts: Vec<PathBuf>,
@@ -121,7 +122,6 @@ impl AuditArgs {
         let signer = self.receipt_signer.unwrap_or(deployment.operator).into_array();
         let signer = Address(signer);
         let mut receipts = Receipts::load(&self.receipts, reader.chain_id(), here, signer)?;
-        let standing = Standing::read(&reader, self.contract).await?;
         let (head, start) = (reader.head(), Instant::now());
 
         let facts = vec![
@@ -139,11 +139,15 @@ impl AuditArgs {
         let wrong = compare_code(&code, &constants, &deployment, &key).err().map(|e| e.to_string());
         let compared = "deployed code with the committed artifact, its constants with the key file";
         report.check("code", compared, (code.len() + constants.len()) as u64, wrong);
+        let (bytes, wrong) = self.created(&reader, &deployment, &key).await?;
+        let compared =
+            "the transaction that created it with the committed init code and its arguments";
+        report.check("creation", compared, bytes, wrong);
 
         let proofs = Proofs::From(self.from);
         let mut replay = Replay::new(key, &deployment, proofs)?.with_srs(srs.clone());
         let mut history = History::start(Arc::clone(&reader), self.contract, deployment.block);
-        let bar = ProgressBar::new(standing.number);
+        let bar = ProgressBar::new(Standing::read(&reader, self.contract).await?.number);
         if let Ok(style) =
             ProgressStyle::with_template("{bar:40} {pos}/{len} batches, {per_sec}, {eta}")
         {
@@ -185,7 +189,7 @@ impl AuditArgs {
         let whole = wrong.is_none();
         report.check("batches", &compared, number, wrong);
         if whole {
-            self.settle(&reader, &replay, &standing, &queued, srs.as_ref(), &mut report).await?;
+            self.settle(&reader, &replay, &queued, srs.as_ref(), &mut report).await?;
             receipts.ended(head.timestamp * 1_000);
         }
         reader.still_there().await?;
@@ -199,7 +203,7 @@ impl AuditArgs {
             ("frozen", json!(replay.frozen.map(|frozen| frozen.entry))),
             (
                 "balances",
-                balances(&replay)
+                settled::balances(&replay)
                     .iter()
                     .map(|(id, units)| (id.to_string(), json!(units.to_string())))
                     .collect::<Value>(),
@@ -222,111 +226,56 @@ impl AuditArgs {
         &self,
         reader: &Reader,
         replay: &Replay,
-        standing: &Standing,
         queued: &[Queued],
         srs: Option<&Srs>,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let wrong = replay.settled(standing).err().map(|fault| fault.to_string());
-        report.check("state", "root, number, size, queue, assets, latch in storage", 7, wrong);
-        let mut wrong = None;
-        for entry in queued {
-            let stored = StoredEntry::read(reader, self.contract, entry.entry).await?;
-            let pending = entry.entry >= replay.state.head;
-            let same = (&stored.content, stored.sender, stored.deadline, stored.pending)
-                == (&entry.content, entry.sender, entry.deadline, pending);
-            if !same || stored.refunded != replay.refunded.contains(&entry.entry) {
-                wrong = Some(format!("entry {}: event {entry:?}, storage {stored:?}", entry.entry));
-                break;
-            }
-        }
+        let standing = Standing::read(reader, self.contract).await?;
+        let wrong = settled::state(reader, replay, &standing).await?;
+        let compared = "storage: root, number, size, queue, counts, latch, operator's last batch";
+        report.check("state", compared, 10, wrong);
+        let wrong = settled::queue(reader, replay, queued).await?;
         let compared = "queue entries: events with storage, field by field";
         report.check("queue", compared, queued.len() as u64, wrong);
-        let mut wrong = None;
-        for ((asset, account), units) in &replay.withdrawable {
-            let call = Kerros::withdrawableCall { _0: *asset, _1: account.0.into() };
-            let stored = reader.call(self.contract, &call).await?;
-            if stored != U256::from(*units) {
-                wrong =
-                    Some(format!("asset {asset}, {account}: {stored} stored, {units} replayed"));
-                break;
-            }
-        }
-        for (account, wei) in &replay.ether {
-            let stored =
-                reader.call(self.contract, &Kerros::etherCreditCall(account.0.into())).await?;
-            if stored != *wei {
-                wrong = Some(format!("ether of {account}: {stored} stored, {wei} in events"));
-                break;
-            }
-        }
+        let wrong = settled::claims(reader, replay).await?;
         let count = (replay.withdrawable.len() + replay.ether.len()) as u64;
         report.check("claims", "what may be claimed: events with storage", count, wrong);
-        let wrong = self.money(reader, replay).await?;
-        let compared =
-            "supply with accounts and waiting deposits, tokens held with supply and claims";
-        report.check("money", compared, replay.assets.len() as u64, wrong);
+        let wrong = settled::money(reader, replay).await?;
+        let compared = "supply with accounts and queue, tokens and ether held with what is owed";
+        report.check("money", compared, replay.assets.len() as u64 + 1, wrong);
         if let Some(srs) = srs {
             let k = replay.state.ledger.k();
             let anew = replay.state.ledger.commit(&srs.lagrange(k)?);
             let wrong = (anew != replay.commitments).then(|| "they differ".to_owned());
-            report.check(
-                "commitments",
-                "the replayed accounts' commitments with the posted ones",
-                3,
-                wrong,
-            );
+            let compared = "the replayed accounts' commitments with the posted ones";
+            report.check("commitments", compared, 3, wrong);
         }
         Ok(())
     }
 
-    async fn money(&self, reader: &Reader, replay: &Replay) -> Result<Option<String>, ChainError> {
-        let held = balances(replay);
-        for (id, asset) in (1u16..).zip(&replay.assets) {
-            let mut units = held.get(&id).copied().unwrap_or(0);
-            for waiting in replay.waiting.iter().filter(|w| !replay.refunded.contains(&w.entry)) {
-                if let QueueEntry::Deposit { asset, amount, .. } = &waiting.content
-                    && *asset == id
-                {
-                    units += u128::from(*amount);
-                }
+    /// Whether the contract was created by the committed init code with these arguments: then its
+    /// storage began as the init code leaves it, and every immutable is what its getter says.
+    async fn created(
+        &self,
+        reader: &Reader,
+        deployment: &Deployment,
+        key: &VerificationKey,
+    ) -> Result<(u64, Option<String>), ChainError> {
+        let by = match self.creation {
+            Some(hash) => CreatedBy::Transaction(hash),
+            None if deployment.block_is_exact => CreatedBy::Block(deployment.block),
+            None => {
+                let why = "not shown: no node has state so old that the creation can be found; name its transaction (--creation)";
+                return Ok((0, Some(why.to_owned())));
             }
-            let stored = reader.call(self.contract, &Kerros::assetsCall(id)).await?;
-            let fixed = (stored.token.into_array(), stored.unitExponent);
-            if fixed != (asset.token.0, asset.unit_exponent) {
-                return Ok(Some(format!(
-                    "asset {id}: storage and event name different tokens or units"
-                )));
-            }
-            if u128::from(stored.supply) != units {
-                let supply = stored.supply;
-                return Ok(Some(format!(
-                    "asset {id}: supply {supply}, accounts and queue hold {units}"
-                )));
-            }
-            let owed = replay.withdrawable.iter().filter(|((asset, _), _)| *asset == id);
-            let owed = units + owed.map(|(_, units)| *units).sum::<u128>();
-            let unit = U256::from(10).pow(U256::from(asset.unit_exponent));
-            let need = U256::from(owed) * unit;
-            let call = TestToken::balanceOfCall(self.contract);
-            let have = reader.call(asset.token.0.into(), &call).await?;
-            if have < need {
-                return Ok(Some(format!("asset {id}: {have} base units held, {need} owed")));
-            }
-        }
-        Ok(None)
+        };
+        let Some(found) = reader.creation(self.contract, by).await? else {
+            let why = format!("no transaction creates {} there ({by:?})", self.contract);
+            return Ok((0, Some(why)));
+        };
+        let wrong = compare_creation(&found.input, deployment, key).err();
+        Ok((found.input.len() as u64, wrong.map(|error| error.to_string())))
     }
-}
-
-/// Units in accounts that did not escape, by asset.
-fn balances(replay: &Replay) -> BTreeMap<u16, u128> {
-    let mut balances: BTreeMap<u16, u128> = BTreeMap::new();
-    for (index, account) in replay.state.ledger.existing() {
-        if !replay.escaped.contains(&index) {
-            *balances.entry(account.asset).or_default() += u128::from(account.balance);
-        }
-    }
-    balances
 }
 
 async fn judge(

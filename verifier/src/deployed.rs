@@ -1,7 +1,8 @@
-//! Whether what is deployed is the committed artifact with the key file's constants. Pure.
+//! Whether what is deployed is the committed artifact with the key file's constants, and was created by
+//! the committed init code. Pure.
 
 use crate::chain::Deployment;
-use crate::contract::{Kerros, key_code};
+use crate::contract::{Kerros, Parameters, deployment_code, key_code};
 use crate::post::key_words;
 use kerros_protocol::verification_key::VerificationKey;
 use thiserror::Error;
@@ -12,7 +13,7 @@ pub enum CodeError {
     /// Another length.
     #[error("{what}: {have} bytes, must be {need}")]
     Length {
-        /// Contract or constants.
+        /// Contract, constants or creation.
         what: &'static str,
         /// Deployed.
         have: usize,
@@ -22,7 +23,7 @@ pub enum CodeError {
     /// Another byte.
     #[error("{what}: byte {position} differs from {expected}")]
     Byte {
-        /// Contract or constants.
+        /// Contract, constants or creation.
         what: &'static str,
         /// Place.
         position: usize,
@@ -40,7 +41,8 @@ pub enum CodeError {
 }
 
 /// Compares code and constants. An immutable is a `PUSH32` of zeros in the artifact: there, and only
-/// there, the deployed code may have a word, which must be one of the deployment's values.
+/// there, the deployed code may have a word, which must be one of the deployment's values. Which of them
+/// belongs there, and how storage began, is what [`compare_creation`] shows.
 pub fn compare_code(
     code: &[u8],
     constants: &[u8],
@@ -82,6 +84,39 @@ pub fn compare_code(
         position = end;
     }
     Ok(())
+}
+
+/// Compares the input of the transaction that created the contract with the committed init code and the
+/// arguments that the key file and the contract's getters name.
+pub fn compare_creation(
+    input: &[u8],
+    deployment: &Deployment,
+    key: &VerificationKey,
+) -> Result<(), CodeError> {
+    let d = deployment;
+    let parameters = Parameters {
+        operator: d.operator,
+        admin: d.admin,
+        kGenesis: d.k_genesis,
+        kMax: d.k_max,
+        forceWindow: d.force_window,
+        entryWindow: d.entry_window,
+        silence: d.silence,
+        entryFee: d.entry_fee,
+    };
+    let need = deployment_code(key_words(key).into(), parameters);
+    let what = "creation";
+    same_length(what, input.len(), need.len())?;
+    match (0..need.len()).find(|i| input[*i] != need[*i]) {
+        None => Ok(()),
+        Some(position) => {
+            let expected = match position < Kerros::BYTECODE.len() {
+                true => "the committed init code",
+                false => "the key file and the contract's getters",
+            };
+            Err(CodeError::Byte { what, position, expected })
+        }
+    }
 }
 
 fn same_length(what: &'static str, have: usize, need: usize) -> Result<(), CodeError> {

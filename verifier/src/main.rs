@@ -2,6 +2,7 @@
 
 mod auditor;
 mod held;
+mod settled;
 
 use auditor::AuditArgs;
 use clap::{Parser, Subcommand};

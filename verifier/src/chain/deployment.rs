@@ -129,6 +129,10 @@ pub struct Standing {
     pub asset_count: u16,
     /// Whether the latch is set.
     pub frozen: bool,
+    /// Accounts opened so far.
+    pub opened: u32,
+    /// Deposits that wait.
+    pub pending_deposits: u32,
     /// Unix seconds of the operator's last batch, or of the deployment.
     pub last_operator_post: u64,
 }
@@ -144,6 +148,8 @@ impl Standing {
             k: reader.call(contract, &Kerros::kCall {}).await?,
             asset_count: reader.call(contract, &Kerros::assetCountCall {}).await?,
             frozen: reader.call(contract, &Kerros::frozenCall {}).await?,
+            opened: reader.call(contract, &Kerros::openedCall {}).await?,
+            pending_deposits: reader.call(contract, &Kerros::pendingDepositsCall {}).await?,
             last_operator_post: reader.call(contract, &Kerros::lastOperatorPostCall {}).await?,
         })
     }
@@ -169,6 +175,12 @@ pub struct StoredEntry {
     pub deadline: u64,
     /// Whether it still waits.
     pub pending: bool,
+    /// Gwei that serving it earns.
+    pub share: u32,
+    /// Unix seconds at which it came.
+    pub enqueued_at: u64,
+    /// Entries that waited before it when it came.
+    pub ahead: u64,
 }
 
 impl StoredEntry {
@@ -206,12 +218,25 @@ impl StoredEntry {
                 owner: Address(e.owner.into_array()),
             }
         } else {
+            if e.asset != 0 || !e.key.is_zero() || !e.owner.is_zero() {
+                let what = "asset, key or owner of a forced exit";
+                return Err(DecodeError::OutOfRange { what, value: 1, min: 0, max: 0 });
+            }
             let value = e.amount;
             let max = u32::MAX.into();
             let wrong = DecodeError::OutOfRange { what: "account index", value, min: 1, max };
             let index = AccountIndex::new(u32::try_from(value).map_err(|_| wrong)?)?;
             QueueEntry::ForcedExit { index, requester: sender }
         };
-        Ok(Self { sender, content, refunded: e.kind == REFUNDED, deadline, pending })
+        Ok(Self {
+            sender,
+            content,
+            refunded: e.kind == REFUNDED,
+            deadline,
+            pending,
+            share: e.share,
+            enqueued_at: e.enqueuedAt.to(),
+            ahead: e.ahead.to(),
+        })
     }
 }

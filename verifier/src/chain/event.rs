@@ -96,6 +96,21 @@ pub struct Queued {
     pub deadline: u64,
 }
 
+/// Wei in which the contract counts what serving an entry earns.
+const SHARE_UNIT: u64 = 1_000_000_000;
+
+impl Queued {
+    /// Gwei that serving it earns: half of its fee, as far as 32 bits go.
+    pub fn share(&self) -> u32 {
+        let half = self.fee / U256::from(2 * SHARE_UNIT);
+        u32::try_from(half).unwrap_or(u32::MAX)
+    }
+    /// [`Self::share`] in wei.
+    pub fn share_wei(&self) -> U256 {
+        U256::from(self.share()) * U256::from(SHARE_UNIT)
+    }
+}
+
 /// What the contract says about a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostedEvent {

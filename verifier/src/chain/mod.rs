@@ -16,18 +16,23 @@
 //! reader.still_there().await?;
 //! ```
 
+mod calldata;
+mod creation;
 mod deployment;
 mod event;
 mod failure;
+mod fault;
 mod history;
 mod node;
 mod reader;
 mod replay;
 
+pub use creation::CreatedBy;
 pub use deployment::{Deployment, Standing, StoredEntry};
 pub use event::{Event, EventError, LogEntry, Place, PostedEvent, Queued};
 pub use failure::ChainError;
+pub use fault::{ReplayFailure, ReplayFault};
 pub use history::{History, Item};
 pub use node::{Node, NodeError, without_url};
 pub use reader::{Head, PostTransaction, Reader};
-pub use replay::{Asset, Frozen, Proofs, Replay, ReplayFailure, ReplayFault, Step};
+pub use replay::{Asset, Frozen, Proofs, Replay, Step};

@@ -33,7 +33,7 @@ pub struct Head {
     pub timestamp: u64,
 }
 
-/// The transaction of a post, taken from its signed envelope.
+/// The transaction of a post or of the deployment, taken from its signed envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostTransaction {
     /// The hash it was asked for by.
@@ -42,6 +42,8 @@ pub struct PostTransaction {
     pub computed: B256,
     /// Recovered from the signature; none if there is no such signer.
     pub sender: Option<Address>,
+    /// The signer's count of transactions before it.
+    pub nonce: u64,
     /// Contract called; none for a creation.
     pub to: Option<Address>,
     /// Calldata.
@@ -53,7 +55,7 @@ impl PostTransaction {
     pub fn is_genuine(&self) -> bool {
         self.computed == self.named
     }
-    fn read(named: B256, found: Transaction) -> (Self, Option<B256>, Option<u64>) {
+    pub(super) fn read(named: B256, found: Transaction) -> (Self, Option<B256>, Option<u64>) {
         let (block_hash, block) = (found.block_hash, found.block_number);
         let envelope = found.inner.into_inner();
         let to = match envelope.kind() {
@@ -67,6 +69,7 @@ impl PostTransaction {
                 .signature()
                 .recover_address_from_prehash(&envelope.signature_hash())
                 .ok(),
+            nonce: envelope.nonce(),
             to,
             input: envelope.input().clone(),
         };
@@ -144,7 +147,11 @@ impl Reader {
     }
 
     /// The answers of all nodes, asked at the same time.
-    async fn each<R>(&self, method: &'static str, params: Value) -> Result<Vec<R>, ChainError>
+    pub(super) async fn each<R>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<Vec<R>, ChainError>
     where
         R: serde::de::DeserializeOwned + Debug + Send + Sync + Unpin + 'static,
     {
@@ -175,7 +182,11 @@ impl Reader {
         self.equal(what, answers)
     }
 
-    fn equal<R: PartialEq + Debug>(&self, what: &str, answers: Vec<R>) -> Result<R, ChainError> {
+    pub(super) fn equal<R: PartialEq + Debug>(
+        &self,
+        what: &str,
+        answers: Vec<R>,
+    ) -> Result<R, ChainError> {
         let mut answers = answers.into_iter();
         let first = answers.next().ok_or(ChainError::NoNode)?;
         for (i, other) in answers.enumerate() {

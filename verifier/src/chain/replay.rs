@@ -1,23 +1,22 @@
 //! Follows a history as the contract did, item by item: pure, but for [`Replay::follow`], which fetches the
 //! items. What an event says is compared with what the items before it imply.
 
+use super::calldata::post_call;
 use super::deployment::{Deployment, Standing};
-use super::event::{Event, EventError, Place, PostedEvent, Queued};
-use super::failure::ChainError;
+use super::event::{Event, Place, PostedEvent, Queued};
+use super::fault::{ReplayFailure, ReplayFault, require};
 use super::history::{History, Item};
 use super::reader::PostTransaction;
-use crate::audit::diagnosis::{Diagnosis, Scene, diagnose, field_at};
+use crate::audit::diagnosis::{Diagnosis, Scene, diagnose};
 use crate::audit::{ChainState, Equations, PostRejection, QueueEntry, follow_post};
-use crate::contract::{Kerros, Post};
+use crate::contract::Post;
 use crate::post::{ReadPost, read};
 use alloy::primitives::U256;
-use alloy::sol_types::SolCall;
 use kerros_protocol::account::{AccountIndex, Address};
 use kerros_protocol::commitment::{Commitments, Srs};
 use kerros_protocol::verification_key::VerificationKey;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
-use thiserror::Error;
 
 /// Which batches' equations (proof, opening, growth) are checked. Everything else is, always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,83 +56,6 @@ pub struct Step {
     pub post: Option<ReadPost>,
 }
 
-/// Why a history does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ReplayFault {
-    /// An event that cannot be read.
-    #[error(transparent)]
-    Event(#[from] EventError),
-    /// An event says something else than what came before it implies.
-    #[error("{event} ({place}): {field} is {said}, must be {implied}")]
-    Contradiction {
-        /// Where.
-        place: Place,
-        /// Name.
-        event: &'static str,
-        /// Field of the event.
-        field: &'static str,
-        /// Its value.
-        said: String,
-        /// What it must be.
-        implied: String,
-    },
-    /// A post's transaction holds no such call, or not the call of its event.
-    #[error("batch {number}: {field}: {why}")]
-    Call {
-        /// Batch.
-        number: u64,
-        /// Part of the transaction.
-        field: &'static str,
-        /// What is wrong.
-        why: String,
-    },
-    /// A post that the contract should have refused.
-    #[error("batch {number}: {diagnosis} (transaction {}, {bytes})", place.transaction)]
-    Post {
-        /// Batch.
-        number: u64,
-        /// Where.
-        place: Place,
-        /// Which field.
-        diagnosis: Diagnosis,
-        /// Whether these bytes are what was signed.
-        bytes: &'static str,
-        /// Why.
-        source: Box<PostRejection>,
-    },
-    /// The contract stands elsewhere than its events lead to.
-    #[error("the contract's {field} is {stored}, its history leads to {replayed}")]
-    Standing {
-        /// Which.
-        field: &'static str,
-        /// At the head.
-        stored: String,
-        /// Replayed.
-        replayed: String,
-    },
-    /// A key for another contract.
-    #[error("the key's {field} is {key}, the contract's {contract}")]
-    OtherKey {
-        /// Which.
-        field: &'static str,
-        /// In the key file.
-        key: String,
-        /// On the main chain.
-        contract: String,
-    },
-}
-
-/// Why following a history ended early.
-#[derive(Debug, Error)]
-pub enum ReplayFailure {
-    /// It could not be read.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// It does not hold.
-    #[error(transparent)]
-    Fault(#[from] Box<ReplayFault>),
-}
-
 /// What a history leads to.
 #[derive(Debug, Clone)]
 pub struct Replay {
@@ -158,6 +80,8 @@ pub struct Replay {
     pub withdrawable: BTreeMap<(u16, Address), u128>,
     /// Wei that may be claimed.
     pub ether: BTreeMap<Address, U256>,
+    /// Block of the operator's own last batch.
+    pub operator_posted: Option<u64>,
     /// Credits announced by events whose cause comes after them (a post) or came before (the others).
     credits: VecDeque<(Place, Credit)>,
     due: Option<Credit>,
@@ -172,52 +96,6 @@ struct Credit {
 }
 
 const NOT_THE_CHAINS: &str = "the node's bytes are not what was signed: their hash is another";
-
-/// The first field that is not in the only encoding that the contract takes.
-fn unreadable(input: &[u8], written: &[u8]) -> &'static str {
-    if !written.is_empty() {
-        let same = input.iter().zip(written).take_while(|(a, b)| a == b).count();
-        return field_at(same);
-    }
-    let word = |at: usize| input.get(at..at + 32).and_then(U256::try_from_be_slice);
-    let is = |at: usize, value: usize| word(at) == Some(U256::from(value));
-    if input.get(..4) != Some(&Kerros::postCall::SELECTOR[..]) {
-        return "selector";
-    }
-    if !is(4, 32) {
-        return "place of the post";
-    }
-    if !is(4 + 32 + 37 * 32, 38 * 32) {
-        return "place of data";
-    }
-    let length = word(4 + 32 + 38 * 32).and_then(|length| usize::try_from(length).ok());
-    let whole = length.and_then(|length| length.checked_next_multiple_of(32));
-    if whole.and_then(|whole| whole.checked_add(1_284)) != Some(input.len()) {
-        return "length of data";
-    }
-    // What is left: bits outside of a number, a flag or an address.
-    let wide = [(0, 8), (13, 1), (36, 20)].into_iter().map(|(at, bytes)| (4 + 32 + at * 32, bytes));
-    let found = wide.into_iter().find(|(at, bytes)| match bytes {
-        1 => !is(*at, 0) && !is(*at, 1),
-        _ => input[*at..at + 32 - bytes].iter().any(|byte| *byte != 0),
-    });
-    found.map_or("calldata", |(at, _)| field_at(at))
-}
-
-/// Requires that an event's field is what it must be.
-fn require<T: PartialEq + Display>(
-    place: Place,
-    event: &'static str,
-    field: &'static str,
-    said: T,
-    implied: T,
-) -> Result<(), ReplayFault> {
-    if said == implied {
-        return Ok(());
-    }
-    let (said, implied) = (said.to_string(), implied.to_string());
-    Err(ReplayFault::Contradiction { place, event, field, said, implied })
-}
 
 impl Replay {
     /// As deployed. Refuses a key that is not the contract's.
@@ -248,6 +126,7 @@ impl Replay {
             refunded: BTreeSet::new(),
             withdrawable: BTreeMap::new(),
             ether: BTreeMap::new(),
+            operator_posted: None,
             credits: VecDeque::new(),
             due: None,
             srs: None,
@@ -270,6 +149,15 @@ impl Replay {
     /// One more than the last entry.
     pub fn tail(&self) -> u64 {
         self.state.head + self.waiting.len() as u64
+    }
+
+    /// Asset and units of the deposits that wait and were not given back.
+    pub fn deposits(&self) -> impl Iterator<Item = (u16, u64)> {
+        let waiting = self.waiting.iter().filter(|queued| !self.refunded.contains(&queued.entry));
+        waiting.filter_map(|queued| match queued.content {
+            QueueEntry::Deposit { asset, amount, .. } => Some((asset, amount)),
+            QueueEntry::ForcedExit { .. } => None,
+        })
     }
 
     /// Follows a history to its end.
@@ -427,7 +315,7 @@ impl Replay {
     fn post(&mut self, item: &Item, posted: &PostedEvent) -> Result<ReadPost, ReplayFault> {
         let (place, number) = (item.log.place, self.state.number + 1);
         self.not_frozen(place, "BatchPosted")?;
-        let call = self.call(item, number)?;
+        let call = post_call(item.post.as_ref(), self.deployment.contract, number)?;
         let equations = match self.proofs {
             Proofs::From(from) if number >= from => Equations::Checked,
             _ => Equations::Trusted,
@@ -456,6 +344,9 @@ impl Replay {
         require(place, event, "k", posted.k, self.state.ledger.k())?;
         require(place, event, "beneficiary", posted.beneficiary, read.beneficiary)?;
         self.commitments = read.new;
+        if item.post.as_ref().and_then(|post| post.sender) == Some(self.deployment.operator) {
+            self.operator_posted = Some(place.block);
+        }
         self.waiting.drain(..(self.state.head - first) as usize);
         for exit in read.data.exits.iter().filter(|exit| exit.amount > 0) {
             let implied =
@@ -500,27 +391,6 @@ impl Replay {
         diagnose(scene, post, why)
     }
 
-    /// The call inside a post's transaction.
-    fn call(&self, item: &Item, number: u64) -> Result<Post, ReplayFault> {
-        let wrong = |field, why: String| ReplayFault::Call { number, field, why };
-        let found = item.post.as_ref();
-        let found = found.ok_or_else(|| wrong("transaction", "is missing".to_owned()))?;
-        if found.to != Some(self.deployment.contract) {
-            let to = found.to.map_or("nobody".to_owned(), |to| to.to_string());
-            return Err(wrong("to", format!("the transaction calls {to}, not the contract")));
-        }
-        let call = Kerros::postCall::abi_decode_validate(&found.input);
-        let written = call.as_ref().map(|call| call.abi_encode()).unwrap_or_default();
-        if written != *found.input {
-            return Err(wrong(
-                unreadable(&found.input, &written),
-                "is not the contract's encoding".to_owned(),
-            ));
-        }
-        let call = call.map_err(|error| wrong("calldata", error.to_string()))?;
-        Ok(call.p)
-    }
-
     /// Requires that the contract stands where its history leads.
     pub fn settled(&self, standing: &Standing) -> Result<(), ReplayFault> {
         fn same<T: PartialEq + Display>(
@@ -540,6 +410,11 @@ impl Replay {
         same("head", standing.head, self.state.head)?;
         same("tail", standing.tail, self.tail())?;
         same("assetCount", standing.asset_count, self.state.asset_count)?;
-        same("frozen", standing.frozen, self.frozen.is_some())
+        same("frozen", standing.frozen, self.frozen.is_some())?;
+        same("opened", standing.opened as usize, self.state.ledger.existing().count())?;
+        same("pendingDeposits", standing.pending_deposits as usize, self.deposits().count())?;
+        // Credits whose cause never came, or a cause whose credit never came.
+        let dangling = self.credits.len() + usize::from(self.due.is_some());
+        same("count of credits without their cause", 0, dangling)
     }
 }
