@@ -3,10 +3,11 @@
 //!
 //! Who writes what: groups of operations and the places of transactions by the single
 //! writer (`ordering`); sealed batches, accounts and the checkpoint by the sealer (`sealing`); leases
-//! and records after the seal by `lifecycle`; posts by `settlement`.
+//! and records after the seal by `lifecycle`; attempts to post by `settlement`.
 //! After a write that failed nothing is written any more: what is on disk is then unknown.
 //! This module knows no rules; it asserts on reading what it was given to write.
 
+mod attempt;
 mod error;
 mod group;
 pub mod keys;
@@ -14,12 +15,13 @@ mod record;
 pub mod store;
 pub mod watermark;
 
+pub use attempt::{AttemptEvent, AttemptRow, BlockPlace, Empty, Happened, PostRecord};
 pub use error::JournalError;
 pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
 
 pub use record::{
-    BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, PostRecord, ProofRecord,
-    ReceiptPlace, SettlementRecord,
+    BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, ProofRecord, ReceiptPlace,
+    SettlementRecord,
 };
 
 use crate::planted::{Bug, planted};
@@ -403,13 +405,5 @@ impl Journal {
     /// Replaces a lease, synced.
     pub fn put_lease(&self, number: u64, lease: &LeaseRecord) -> Result<(), JournalError> {
         self.put(keys::LEASES, &keys::batch(number), &lease.encode_to_vec())
-    }
-    /// The transaction that was signed to post a batch.
-    pub fn post(&self, number: u64) -> Result<Option<PostRecord>, JournalError> {
-        self.message(keys::POSTS, &keys::batch(number))
-    }
-    /// Writes down a signed post, synced.
-    pub fn put_post(&self, number: u64, post: &PostRecord) -> Result<(), JournalError> {
-        self.put(keys::POSTS, &keys::batch(number), &post.encode_to_vec())
     }
 }

@@ -9,7 +9,9 @@ use arguments::{Arguments, Hex};
 use kerros_protocol::account::{AccountKey, Address};
 use kerros_protocol::commitment::Srs;
 use kerros_protocol::verification_key::VerificationKey;
-use kerros_sequencer::main_chain::{Embedded, Ethereum, Genesis, MainChain, Wallet, rpc};
+use kerros_sequencer::main_chain::{
+    CrossChecked, Embedded, Ethereum, Genesis, MainChain, Node, Wallet, rpc, without_path,
+};
 use kerros_sequencer::{Config, Sequencer};
 use logs::LogFormat;
 use settings::{Settings, SettingsError};
@@ -58,8 +60,8 @@ fn shown(id: &str, value: &str) -> String {
     if id != "main_chain" || value.starts_with(EMBEDDED) {
         return value.to_owned();
     }
-    let url = value.parse::<reqwest::Url>();
-    url.map_or_else(|_| "?".to_owned(), |url| format!("{}/…", url.origin().ascii_serialization()))
+    let urls = value.split(',').map(without_path);
+    urls.collect::<Vec<_>>().join(",")
 }
 
 fn config(arguments: &Arguments) -> Fallible<Config> {
@@ -76,6 +78,9 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         grow_at_percent: arguments.grow_at_percent,
         confirmations: arguments.confirmations,
         poll_ms: arguments.poll_ms,
+        post_bump_ms: arguments.post_bump_ms,
+        post_fee_max_gwei: arguments.post_fee_max_gwei,
+        head_age_ms_max: arguments.head_age_ms,
         lease_ms: arguments.lease_ms,
         quarantine_after: arguments.quarantine_after,
         promise_ms: arguments.promise_ms,
@@ -91,13 +96,35 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
     })
 }
 
+/// Nodes that are compared.
+fn nodes(urls: &[String]) -> Fallible<Arc<dyn MainChain>> {
+    if urls.iter().any(|url| url.starts_with(EMBEDDED)) {
+        return Err("main_chain: an embedded chain stands alone".into());
+    }
+    let mut nodes: Vec<Node> = Vec::new();
+    for (number, url) in (1..).zip(urls) {
+        if urls.iter().filter(|other| *other == url).count() > 1 {
+            return Err(format!("main_chain: node {number} is there twice").into());
+        }
+        let name = format!("{number} ({})", without_path(url));
+        nodes.push(Node { name, chain: Arc::new(Ethereum::connect(url)?) });
+    }
+    Ok(Arc::new(CrossChecked::new(nodes)))
+}
+
 /// The chain, and its JSON-RPC server if one was asked for.
 async fn main_chain(
     arguments: &Arguments,
     stopped: watch::Receiver<bool>,
 ) -> Fallible<Arc<dyn MainChain>> {
-    let Some(directory) = arguments.main_chain.strip_prefix(EMBEDDED) else {
-        return Ok(Arc::new(Ethereum::connect(&arguments.main_chain)?));
+    let [only] = arguments.main_chain.as_slice() else {
+        return nodes(&arguments.main_chain);
+    };
+    let Some(directory) = only.strip_prefix(EMBEDDED) else {
+        tracing::warn!(
+            "ONE MAIN-CHAIN NODE: whatever it says is believed; give two or more (--main-chain)"
+        );
+        return nodes(&arguments.main_chain);
     };
     let genesis = Genesis::development(arguments.embedded_wallets);
     let embedded = Embedded::open(directory.as_ref(), &genesis, Arc::new(seconds))?;

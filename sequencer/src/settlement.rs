@@ -1,13 +1,15 @@
 //! Settlement: what the main chain's queue says, posting verified batches in order, finality.
 //!
 //! Invariants: a batch is posted only if its proof was verified here and the contract's root is the
-//! one the batch starts from; before sending, the contract is asked what it has, so that a restart
-//! neither posts twice nor skips. What cannot be cured by waiting halts settlement, not the service.
+//! one the batch starts from; before sending, the contract is asked at one block what it has, and the disk
+//! what was signed before, so that a restart neither posts twice nor skips. What cannot be cured by waiting halts settlement, not the service.
 
+pub mod attempts;
 pub mod contract;
 pub mod finality;
 pub mod post;
 pub mod queue;
+pub mod view;
 
 use crate::journal::JournalError;
 use crate::limits::{RETRY_MS_MAX, RETRY_MS_MIN};

@@ -27,6 +27,8 @@ use std::task::{Context, Poll};
 
 /// Blocks on top of a final one; no reorganisation is deeper.
 pub const CONFIRMATIONS: u64 = 2;
+/// The most a post may offer.
+pub const FEE_MAX: u128 = 1_000_000;
 pub const CHAIN_ID: u64 = 31_337;
 pub const CONTRACT: Address = Address::repeat_byte(0xc0);
 
@@ -62,6 +64,9 @@ struct Block {
 struct Sent {
     raw: Bytes,
     nonce: u64,
+    fee: u128,
+    /// 0 if it posts nothing.
+    batch: u64,
 }
 
 struct Inner {
@@ -73,11 +78,23 @@ struct Inner {
     /// Of these, what waits, by number.
     mempool: BTreeMap<u64, B256>,
     arrivals: Vec<Entry>,
+    /// Sent since somebody asked: batch and hash.
+    news: Vec<(u64, B256)>,
+    /// Offers below are not mined.
+    fee_min: u128,
+    /// A stranger's transaction from the poster's account waits with its next number.
+    foreign: bool,
+    foreign_seen: bool,
     dice: StdRng,
     /// In 100: how often a question fails, is answered late, or loses its answer.
     trouble: u32,
     salt: u64,
     violation: Option<String>,
+}
+
+/// The batch that a transaction posts; 0 if none.
+fn batch(input: &[u8]) -> u64 {
+    Kerros::postCall::abi_decode(input).map_or(0, |call| call.p.batchNumber)
 }
 
 /// The node and the chain behind it.
@@ -120,6 +137,10 @@ impl SimulatedChain {
             sent: BTreeMap::new(),
             mempool: BTreeMap::new(),
             arrivals: Vec::new(),
+            news: Vec::new(),
+            fee_min: 8,
+            foreign: false,
+            foreign_seen: false,
             dice,
             trouble: 0,
             salt: 0,
@@ -146,6 +167,21 @@ impl SimulatedChain {
     /// What the chain saw that must never happen.
     pub fn violation(&self) -> Option<String> {
         self.lock().violation.take()
+    }
+    /// What was sent since the last question.
+    pub fn news(&self) -> Vec<(u64, B256)> {
+        std::mem::take(&mut self.lock().news)
+    }
+    /// From now on less is not mined.
+    pub fn set_fee_min(&self, fee: u128) {
+        self.lock().fee_min = fee;
+    }
+    /// A transaction from the poster's account that it knows nothing of takes its next number, unless a
+    /// post waits behind that: nobody could keep it from reverting.
+    pub fn intrude(&self) {
+        let mut inner = self.lock();
+        let next = inner.tip().state.nonce;
+        inner.foreign = inner.mempool.keys().all(|nonce| *nonce <= next);
     }
     /// An entry for the next block.
     pub fn enqueue(&self, stored: Kerros::queueEntryReturn) {
@@ -214,7 +250,16 @@ impl Inner {
         let mut receipts = Vec::new();
         if !empty {
             state.queue.append(&mut self.arrivals);
-            while let Some(waiting) = self.mempool.remove(&state.nonce) {
+            if std::mem::take(&mut self.foreign) {
+                self.foreign_seen = true;
+                self.mempool.remove(&state.nonce);
+                state.nonce += 1;
+            }
+            while let Some(waiting) = self.mempool.get(&state.nonce).copied() {
+                if self.sent.get(&waiting).is_none_or(|sent| sent.fee < self.fee_min) {
+                    break;
+                }
+                self.mempool.remove(&state.nonce);
                 state.nonce += 1;
                 receipts.push(self.execute(&mut state, waiting, number, hash));
             }
@@ -232,9 +277,13 @@ impl Inner {
     ) -> Receipt {
         let sent = self.sent.get(&transaction).expect("it was sent");
         let decoded = TxEnvelope::decode_2718(&mut sent.raw.as_ref()).expect("was accepted");
-        let result = self.post(state, decoded.input());
+        let (batch, before) = (sent.batch, state.number);
+        let result = match batch {
+            0 => Ok(None),
+            _ => self.post(state, decoded.input()).map(Some),
+        };
         let mut logs = Vec::new();
-        if let Ok(event) = &result {
+        if let Ok(Some(event)) = &result {
             let data = event.encode_log_data();
             logs.push(LogEntry {
                 address: CONTRACT,
@@ -247,8 +296,11 @@ impl Inner {
             });
         }
         if let Err(reason) = &result {
-            // The sequencer pays for it, and a batch may be lost or doubled.
-            self.violation.get_or_insert(format!("a post reverted: {reason}"));
+            // The sequencer pays for it, and a batch may be lost or doubled. Only a stranger with its
+            // key can bring it to send a batch whose predecessor is not there any more.
+            if !(self.foreign_seen && batch > before + 1) {
+                self.violation.get_or_insert(format!("a post reverted: {reason}"));
+            }
         }
         Receipt {
             transaction,
@@ -344,12 +396,46 @@ impl Inner {
             let (expected, got) = (Some(next), Some(nonce));
             return Err(Refusal::NonceTooLow { expected, got }.into());
         }
-        if self.mempool.get(&nonce) == Some(&hash) {
-            return Err(Refusal::AlreadyKnown.into());
+        let (fee, batch) = (decoded.max_fee_per_gas(), batch(decoded.input()));
+        let news = !self.sent.contains_key(&hash);
+        if news {
+            self.watch(nonce, fee, batch);
+            self.news.push((batch, hash));
+            self.sent.insert(hash, Sent { raw, nonce, fee, batch });
         }
-        self.sent.insert(hash, Sent { raw, nonce });
+        match self.mempool.get(&nonce) {
+            Some(waiting) if *waiting == hash => return Err(Refusal::AlreadyKnown.into()),
+            Some(waiting) => {
+                let had = self.sent.get(waiting).map_or(0, |sent| sent.fee);
+                if fee * 8 < had * 9 {
+                    let detail = "replacement transaction underpriced".to_owned();
+                    return Err(Refusal::FeeTooLow { detail }.into());
+                }
+            }
+            None => {}
+        }
         self.mempool.insert(nonce, hash);
         Ok(hash)
+    }
+    /// What no node would notice: a batch that gets a second number while the first may still be
+    /// used, and a replacement for too little.
+    fn watch(&mut self, nonce: u64, fee: u128, batch: u64) {
+        let deep = self.tip().head.number.saturating_sub(CONFIRMATIONS);
+        let deep = &self.blocks[usize::try_from(deep).expect("small")].state;
+        let mut wrong = None;
+        for other in self.sent.values().filter(|other| batch > 0 && other.batch == batch) {
+            if other.nonce != nonce && (deep.nonce <= other.nonce || deep.number >= batch) {
+                let used = other.nonce;
+                wrong = Some(format!("batch {batch} has number {nonce}, {used} is not dead"));
+            }
+            if other.nonce == nonce && fee * 8 < other.fee * 9 {
+                let had = other.fee;
+                wrong = Some(format!("batch {batch} is bumped from {had} to {fee} wei"));
+            }
+        }
+        if let Some(wrong) = wrong {
+            self.violation.get_or_insert(wrong);
+        }
     }
     fn call(&self, input: &[u8], at: At) -> Result<Vec<u8>, MainChainError> {
         let state = self.at(at)?;
@@ -388,7 +474,12 @@ impl MainChain for SimulatedChain {
         self.answer(|_| Ok(CHAIN_ID))
     }
     fn head(&self) -> Answer<'_, BlockHead> {
-        self.answer(|inner| Ok(inner.tip().head))
+        self.answer(|inner| {
+            // A node that lags, now and then.
+            let lag = if inner.dice.gen_range(0..200) < inner.trouble { 2 } else { 0 };
+            let place = (inner.blocks.len() - 1).saturating_sub(inner.dice.gen_range(0..=lag));
+            Ok(inner.blocks[place].head)
+        })
     }
     fn block(&self, number: u64) -> Answer<'_, Option<BlockHead>> {
         self.answer(move |inner| {
@@ -413,9 +504,7 @@ impl MainChain for SimulatedChain {
     }
     fn fees(&self) -> Answer<'_, Fees> {
         self.answer(|inner| {
-            // So that no two transactions with one number are the same.
-            let fee = u128::from(inner.tip().head.number) + 2;
-            Ok(Fees { max_fee_per_gas: fee, max_priority_fee_per_gas: 1 })
+            Ok(Fees { max_fee_per_gas: inner.fee_min, max_priority_fee_per_gas: 1 })
         })
     }
     fn call(&self, call: Call, at: At) -> Answer<'_, Bytes> {
@@ -424,6 +513,9 @@ impl MainChain for SimulatedChain {
     fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64> {
         self.answer(move |inner| {
             let mut state = inner.at(at)?.clone();
+            if call.input.is_empty() {
+                return Ok(21_000);
+            }
             let done = inner.post(&mut state, &call.input);
             done.map(|_| 500_000).map_err(|_| MainChainError::reverted(Bytes::new()))
         })
@@ -443,6 +535,19 @@ impl MainChain for SimulatedChain {
         })
     }
     fn transaction(&self, hash: B256) -> Answer<'_, Option<PublishedTransaction>> {
-        self.answer(move |_| panic!("nobody asks for {hash}"))
+        self.answer(move |inner| {
+            let mined = inner.receipt(hash);
+            let waits = inner.mempool.values().any(|waiting| *waiting == hash);
+            let known = inner.sent.get(&hash).filter(|_| waits || mined.is_some());
+            Ok(known.map(|sent| PublishedTransaction {
+                hash,
+                from: Address::ZERO,
+                to: None,
+                nonce: sent.nonce,
+                value: U256::ZERO,
+                input: Bytes::new(),
+                block: mined.map(|receipt| receipt.block),
+            }))
+        })
     }
 }
