@@ -10,12 +10,13 @@ use kerros_protocol::proto::{
 };
 use kerros_prover::worker::{Worker, WorkerConfig};
 use kerros_sequencer::main_chain::embedded::development_wallet;
-use kerros_sequencer::main_chain::{Ethereum, Wallet};
+use kerros_sequencer::main_chain::{Ethereum, MainChain, Wallet};
 use kerros_tests::anvil::Anvil;
 use kerros_tests::chain::{OPERATOR, balance_once_funded, sequencer_config, start_sequencer};
 use kerros_tests::world::wallet;
 use kerros_tests::{Chain, World, keys};
 use kerros_verifier::contract::{Kerros, TestToken};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,5 +99,84 @@ async fn batches_of_a_real_prover_become_final_on_anvil_and_pay_out() {
     let call = TestToken::balanceOfCall(recipient);
     assert_eq!(chain.ask_at(chain.tokens[0], call).await, U256::from(1_400));
     prover.shutdown().await.expect("a clean end");
+    sequencer.shutdown().await.expect("a clean end");
+}
+
+async fn raw(url: &str, method: &'static str, params: Value) -> Value {
+    let provider = ProviderBuilder::new().connect_http(url.parse().expect("a URL"));
+    provider.raw_request(method.into(), params).await.expect("anvil answers")
+}
+/// Hash and fee of the transaction with this number that waits on the node.
+async fn waiting(url: &str, nonce: u64) -> Option<(String, U256)> {
+    let content = raw(url, "txpool_content", json!([])).await;
+    let senders = ["pending", "queued"].map(|pool| content[pool].as_object().cloned());
+    let senders = senders.into_iter().flatten().flatten();
+    let mut waiting = senders.filter_map(|(_, own)| own.get(nonce.to_string()).cloned());
+    let found = waiting.next()?;
+    let text = |name: &str| found[name].as_str().expect("a string").to_owned();
+    Some((text("hash"), text("maxFeePerGas").parse().expect("a number")))
+}
+async fn comes<T, F: Future<Output = Option<T>>>(look: impl Fn() -> F) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not within a minute");
+}
+
+#[tokio::test]
+async fn a_post_that_is_dropped_and_stuck_on_anvil_is_sent_again_bumped_and_included_once() {
+    let Some(anvil) = Anvil::start().await else { return };
+    let url = anvil.url.as_str();
+    let node = Arc::new(Ethereum::connect(url).expect("a URL"));
+    enrich(url, 4).await;
+    let keys = keys::small();
+    let chain = Chain::deploy_on(node.clone(), &keys.verification).await;
+    chain.deposit(1, 1, 10_000).await;
+    let data = tempfile::TempDir::new().expect("temporary directory");
+    let mut config = sequencer_config(data.path(), &chain);
+    config.wallet = Some(Wallet::new(development_wallet(OPERATOR)));
+    config.batch_age_ms_max = 300;
+    config.post_bump_ms = 2_000;
+    let poster = development_wallet(OPERATOR).address();
+    let nonce = node.nonce(poster).await.expect("answers");
+    raw(url, "evm_setAutomine", json!([false])).await;
+    let sequencer = start_sequencer(config.clone(), &chain, &keys.verification).await;
+    let shape = Shape::new(keys::SMALL).expect("a good shape");
+    let dir = keys::key_dir(&shape, keys::K_GENESIS, keys::K_MAX);
+    let prover = |endpoint| WorkerConfig { sequencer_url: endpoint, prover_id: "a".to_owned() };
+    let endpoint = format!("http://{}", sequencer.address);
+    let srs = Srs::open(&dir.join("srs.bin")).expect("just made");
+    let worker = Worker::start(prover(endpoint), keys.clone(), srs).await.expect("started");
+
+    let (first, fee) = comes(|| waiting(url, nonce)).await;
+    raw(url, "anvil_dropTransaction", json!([first])).await;
+    // The same bytes, or more for the same number if its time has come meanwhile.
+    let (again, _) = comes(|| waiting(url, nonce)).await;
+    println!("dropped {first}, then {again}");
+    let bumped = comes(|| async {
+        let (hash, now) = waiting(url, nonce).await?;
+        (hash != first && now >= fee * U256::from(9) / U256::from(8)).then_some(hash)
+    });
+    println!("bumped {}", bumped.await);
+    // A restart in between forgets nothing.
+    worker.shutdown().await.expect("a clean end");
+    sequencer.shutdown().await.expect("a clean end");
+    let sequencer = start_sequencer(config, &chain, &keys.verification).await;
+    raw(url, "evm_setAutomine", json!([true])).await;
+    raw(url, "evm_mine", json!([])).await;
+    let endpoint = format!("http://{}", sequencer.address);
+    let client = SequencerServiceClient::connect(endpoint).await.expect("listens");
+    let is_final = || async {
+        let mut client = client.clone();
+        let info = client.get_info(GetInfoRequest {}).await.expect("answers").into_inner();
+        assert_eq!(info.settlement_halted, "");
+        (info.final_batch == 1).then_some(())
+    };
+    comes(is_final).await;
+    assert_eq!(chain.ask(Kerros::batchNumberCall {}).await, 1);
+    assert_eq!(node.nonce(poster).await.expect("answers"), nonce + 1, "one transaction");
     sequencer.shutdown().await.expect("a clean end");
 }

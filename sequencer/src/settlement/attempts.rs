@@ -258,8 +258,8 @@ pub fn next(history: &History, nonce: u64, now_ms: u64, bump_ms: u64) -> Next {
 /// What nodes want at least for another transaction with the same number, in eighths: 12.5 % more.
 const BUMP_EIGHTHS: u128 = 9;
 
-fn bumped(fee: u128) -> u128 {
-    fee.saturating_mul(BUMP_EIGHTHS).div_ceil(8).max(fee.saturating_add(1))
+fn bumped(fee: u128) -> Option<u128> {
+    Some(fee.checked_mul(BUMP_EIGHTHS)?.div_ceil(8).max(fee + 1))
 }
 
 /// Fees of the next attempt: at least what the chain suggests and at least an eighth more than before,

@@ -53,11 +53,17 @@ pub struct Watched {
 impl Watched {
     /// Looks at the newest block.
     pub async fn look(&mut self, poster: Address) -> Result<View, StepError> {
-        let head = self.head().await.inspect_err(|error| {
-            if !matches!(error, MainChainError::Unreachable { .. }) {
-                self.waits.chain(error);
-            }
-        })?;
+        let view = self.view(poster).await;
+        // That the chain is silent is told apart.
+        if let Err(error) = &view
+            && !matches!(error, MainChainError::Unreachable { .. })
+        {
+            self.waits.chain(error);
+        }
+        Ok(view?)
+    }
+    async fn view(&mut self, poster: Address) -> Result<View, MainChainError> {
+        let head = self.head().await?;
         let at = At::Hash(head.hash);
         let batches = self.contract.batch_number_at(at).await?;
         let nonce = self.contract.chain.nonce_at(poster, at).await?;

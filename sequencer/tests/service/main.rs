@@ -13,6 +13,7 @@ mod faults_tail;
 mod health;
 mod hostile;
 mod kill;
+mod nodes;
 mod openings;
 mod operations;
 mod proving;
