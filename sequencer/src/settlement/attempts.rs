@@ -265,11 +265,13 @@ fn bumped(fee: u128) -> Option<u128> {
 /// Fees of the next attempt: at least what the chain suggests and at least an eighth more than before,
 /// but never more than `max` wei per gas. None if that leaves too little to replace the one before.
 pub fn fees(suggested: Fees, before: Option<Fees>, max: u128) -> Option<Fees> {
-    let least =
-        before.map_or(Fees { max_fee_per_gas: 0, max_priority_fee_per_gas: 0 }, |before| Fees {
-            max_fee_per_gas: bumped(before.max_fee_per_gas),
-            max_priority_fee_per_gas: bumped(before.max_priority_fee_per_gas),
-        });
+    let least = match before {
+        None => Fees { max_fee_per_gas: 0, max_priority_fee_per_gas: 0 },
+        Some(before) => Fees {
+            max_fee_per_gas: bumped(before.max_fee_per_gas)?,
+            max_priority_fee_per_gas: bumped(before.max_priority_fee_per_gas)?,
+        },
+    };
     let max_fee_per_gas = suggested.max_fee_per_gas.max(least.max_fee_per_gas).min(max);
     let wanted = suggested.max_priority_fee_per_gas.max(least.max_priority_fee_per_gas);
     let max_priority_fee_per_gas = wanted.min(max_fee_per_gas);
