@@ -1,5 +1,5 @@
 //! How many transfers a sequencer acknowledges in a second, and what one costs it; in `state`, what
-//! accounts cost it.
+//! accounts cost it; in `gas`, what a batch costs on the main chain.
 //!
 //! A real `kerros-sequencer` process beside this one serves accounts and transfers over gRPC, with
 //! the contract on a main chain in this process. No batch is proved: the sequencer executes, commits,
@@ -12,6 +12,7 @@
 
 mod accounts;
 mod flood;
+pub mod gas;
 mod latency;
 mod load;
 mod measure;
@@ -45,6 +46,7 @@ use kerros_protocol::commitment::SrsError;
 use kerros_protocol::transaction::TransactionId;
 use kerros_sequencer::journal::JournalError;
 use kerros_sequencer::main_chain::MainChainError;
+use kerros_verifier::trapdoor::TrapdoorError;
 use load::Pace;
 use process::{Place, SequencerProcess};
 use rand::SeedableRng;
@@ -160,6 +162,9 @@ pub enum BenchError {
     /// Keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A forged proof.
+    #[error(transparent)]
+    Trapdoor(#[from] TrapdoorError),
     /// Main chain and contract.
     #[error(transparent)]
     Devnet(#[from] DevnetError),

@@ -11,6 +11,7 @@ mod deploy;
 pub mod devnet;
 pub mod failure;
 mod receipt;
+pub mod rescue;
 pub mod setup;
 mod signer;
 pub mod transact;
@@ -40,6 +41,7 @@ Examples:
   kerros claim --wallet alice.wallet --asset 1
   kerros circuit --shape 16,8,24,8,4 --json
   kerros bench ingest                             acknowledged transfers per second
+  kerros bench gas                                what a batch costs on the main chain
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 refused by sequencer or contract,
 4 service not available, 5 not found, 6 wallet file, 7 the result of a demo or benchmark does not hold,
@@ -78,6 +80,11 @@ pub enum Command {
     Claim(chain::ClaimArgs),
     /// Demand on the main chain that everything in an account leave, whatever the sequencer says.
     ForceExit(chain::ForceExitArgs),
+    /// Take accounts and deposits out of the contract, without the operator, once an entry of its queue
+    /// is overdue.
+    Escape(rescue::EscapeArgs),
+    /// Prove and post a batch of waiting deposits and forced exits while the operator is silent.
+    ServeQueue(rescue::ServeQueueArgs),
     /// Show accounts: one by index, or all of a wallet.
     Account(account::AccountArgs),
     /// Show an acknowledged transaction and the state of its batch.
@@ -191,6 +198,11 @@ impl SequencerAt {
 }
 
 impl ChainAt {
+    /// The contract at an address that the caller knows.
+    pub fn at(&self, contract: Address) -> Result<Contract, Failure> {
+        let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.rpc_url)?);
+        Ok(Contract::new(chain, contract))
+    }
     /// The contract that the sequencer serves, on this chain.
     pub async fn contract(&self, info: &Info) -> Result<Contract, Failure> {
         let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.rpc_url)?);
@@ -242,6 +254,8 @@ impl Cli {
             Command::Deposit(args) => args.run().await?,
             Command::Claim(args) => args.run().await?,
             Command::ForceExit(args) => args.run().await?,
+            Command::Escape(args) => args.run().await?,
+            Command::ServeQueue(args) => args.run().await?,
             Command::Account(args) => args.run().await?,
             Command::Tx(args) => args.run().await?,
             Command::Batch(args) => args.run().await?,
@@ -306,10 +320,14 @@ mod tests {
             "kerros deposit --wallet w --asset 1 --amount 5 --mint",
             "kerros claim --wallet w --asset 1",
             "kerros force-exit --wallet w --index 1",
+            "kerros escape --wallet w --contract 0x0000000000000000000000000000000000000001 --keys k",
+            "kerros serve-queue --wallet w --contract 0x0000000000000000000000000000000000000001 --keys k",
             "kerros account --index 1",
             "kerros batch 3",
             "kerros batch --last 3",
             "kerros bench ingest --smoke --json",
+            "kerros bench gas --smoke --json",
+            "kerros bench gas --transfers 12,16,32768 --dir d",
             "kerros circuit --shape 16,8,24,8,4",
             "kerros setup --shape 16,8,24,8,4 --k-genesis 6 --k-max 8 --dir d",
         ] {
@@ -330,6 +348,9 @@ mod tests {
             "kerros transfer --wallet w --from 1 --to 2 --amount 1 --fee 2048",
             "kerros transfer --wallet w --from 1 --to 2 --amount 18446744073709551616",
             "kerros withdraw --wallet w --from 1 --amount 1 --to 0x12",
+            "kerros bench gas --transfers 11",
+            "kerros bench gas --transfers 32769",
+            "kerros bench gas --transfers 16 --smoke",
             "kerros circuit --shape 1,2,3",
             "kerros circuit --shape 1,2,3,4,5",
         ] {

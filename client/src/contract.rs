@@ -8,15 +8,13 @@
 use alloy::primitives::{Address as ChainAddress, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
-use kerros_protocol::commitment::Root;
-use kerros_sequencer::main_chain::{At, Call, MainChain, MainChainError, Receipt, Wallet, submit};
-use kerros_verifier::contract::{Kerros, Revert, TestToken};
+use kerros_protocol::commitment::{Commitments, Opening, Root};
+use kerros_sequencer::main_chain::{
+    At, Call, MainChain, MainChainError, Receipt, Wallet, entry_fee_offer, submit,
+};
+use kerros_verifier::contract::{Kerros, Post, Revert, TestToken};
 use std::sync::Arc;
 use thiserror::Error;
-
-/// Added to the entry fee asked for, as a fraction of it: entries that come first raise it. What is
-/// too much is credited back by the contract.
-const ENTRY_FEE_MARGIN_DIVISOR: u64 = 4;
 
 /// Why an operation on the contract failed.
 #[derive(Debug, Error)]
@@ -276,7 +274,7 @@ impl Contract {
             key: U256::from_be_bytes(key.to_be()),
             owner: chain_address(owner),
         };
-        let fee = self.entry_fee_offer().await?;
+        let fee = entry_fee_offer(self.chain.as_ref(), self.address).await?;
         let receipt = self.write(wallet, self.address, fee, call).await?;
         let event: Kerros::DepositQueued = self.event(&receipt)?;
         Ok(Done { value: event.entry, receipt })
@@ -289,7 +287,7 @@ impl Contract {
         index: AccountIndex,
     ) -> Result<Done<u64>, ContractError> {
         let call = Kerros::forceExitCall { index: index.get() };
-        let fee = self.entry_fee_offer().await?;
+        let fee = entry_fee_offer(self.chain.as_ref(), self.address).await?;
         let receipt = self.write(wallet, self.address, fee, call).await?;
         let event: Kerros::ForcedExitQueued = self.event(&receipt)?;
         Ok(Done { value: event.entry, receipt })
@@ -310,9 +308,42 @@ impl Contract {
         let event: Kerros::Claimed = self.event(&receipt)?;
         Ok(Done { value: event.amount, receipt })
     }
-
-    async fn entry_fee_offer(&self) -> Result<U256, ContractError> {
-        let fee = self.read(self.address, Kerros::entryFeeCall {}).await?;
-        Ok(fee + fee / U256::from(ENTRY_FEE_MARGIN_DIVISOR))
+    /// Freezes the rollup for ever over an overdue entry.
+    pub async fn freeze(&self, wallet: &Wallet, entry: u64) -> Result<Receipt, ContractError> {
+        self.write(wallet, self.address, U256::ZERO, Kerros::freezeCall { entry }).await
+    }
+    /// Credits an account's balance to its owner, once the contract is frozen.
+    pub async fn escape(
+        &self,
+        wallet: &Wallet,
+        commitments: &Commitments,
+        opening: &Opening,
+    ) -> Result<Receipt, ContractError> {
+        let call = kerros_verifier::post::escape(commitments, opening);
+        self.write(wallet, self.address, U256::ZERO, call).await
+    }
+    /// Gives a waiting entry of a frozen contract back.
+    pub async fn refund(&self, wallet: &Wallet, entry: u64) -> Result<Receipt, ContractError> {
+        self.write(wallet, self.address, U256::ZERO, Kerros::refundCall { entry }).await
+    }
+    /// Pays the ether credited to `account` to it; gives the wei.
+    pub async fn claim_ether(
+        &self,
+        wallet: &Wallet,
+        account: Address,
+    ) -> Result<Done<U256>, ContractError> {
+        let account = chain_address(account);
+        let credit = self.read(self.address, Kerros::etherCreditCall(account)).await?;
+        if credit.is_zero() {
+            return Err(ContractError::NothingToClaim);
+        }
+        let call = Kerros::claimEtherCall { account };
+        let receipt = self.write(wallet, self.address, U256::ZERO, call).await?;
+        let event: Kerros::EtherClaimed = self.event(&receipt)?;
+        Ok(Done { value: event.amount, receipt })
+    }
+    /// Posts a batch.
+    pub async fn post(&self, wallet: &Wallet, post: Post) -> Result<Receipt, ContractError> {
+        self.write(wallet, self.address, U256::ZERO, Kerros::postCall { p: post }).await
     }
 }

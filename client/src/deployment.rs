@@ -22,12 +22,12 @@ pub struct Terms {
     pub entry_window_s: u64,
     /// The operator's silence after which anybody may post; below `force_window_s`.
     pub silence_s: u64,
-    /// Fee of an entry that meets an empty queue.
+    /// Fee of an entry that meets an empty queue, beside twice the gas of serving it.
     pub entry_fee_wei: u128,
 }
 
 impl Terms {
-    /// A day of silence, a week to serve an entry, 0.00002 ether a queue entry.
+    /// A day of silence, a week to serve an entry, 0.00002 ether a queue entry beside its gas.
     pub fn usual(operator: ChainAddress, admin: ChainAddress) -> Self {
         Self {
             operator,

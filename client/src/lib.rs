@@ -1,7 +1,7 @@
 //! SDK of Kerros and the `kerros` command.
 //!
 //! [`wallet`] holds keys, [`sequencer`] speaks to layer 2, [`contract`] to the main chain;
-//! [`deployment`] puts a contract there. The `kerros` command is built from the same pieces.
+//! [`deployment`] puts a contract there; [`rescue`] needs no operator. The `kerros` command is built from the same pieces.
 
 pub mod bench;
 pub mod command;
@@ -12,6 +12,7 @@ pub mod devnet;
 pub mod keys;
 pub mod progress;
 pub mod receipt;
+pub mod rescue;
 pub mod sequencer;
 pub mod temporary;
 pub mod wallet;

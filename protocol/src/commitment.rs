@@ -2,11 +2,13 @@
 //! commitments with their root (SPEC.md section 3).
 
 mod domain;
+mod opening;
 mod srs;
 mod update;
 pub(crate) mod whole;
 
 pub use domain::{bit_reverse, evaluation_domain, point, roots};
+pub use opening::{Opening, open};
 pub use srs::{Srs, SrsError, SrsHeader, SrsWriter};
 
 use crate::encoding::{DecodeError, Reader, g1_to_be, keccak256};

@@ -4,7 +4,7 @@
 //! EIP-197 order; numbers of batches and queue entries uint64; addresses 20 bytes. The contract
 //! computes the same values from the same bytes.
 
-use crate::account::Address;
+use crate::account::{AccountIndex, Address};
 use crate::commitment::{Commitments, Root};
 use crate::encoding::{DecodeError, Reader, fr_to_be, g1_to_be, g2_to_be, keccak_to_fr, keccak256};
 use crate::verification_key::VerificationKey;
@@ -93,6 +93,12 @@ pub fn gamma(z: &Fr) -> Fr {
 /// The scalar that batches the three equations of growth, k before growth.
 pub fn growth_scalar(before: &Commitments, after: &Commitments, k: u8) -> Fr {
     keccak_to_fr(&[b"kerros.v1.grow", &before.to_be(), &after.to_be(), &[k]])
+}
+
+/// δ of an escape: the scalar that batches the openings of an account's three words.
+pub fn escape(commitments: &Commitments, index: AccountIndex, words: &[Fr; 3]) -> Fr {
+    let [w0, w1, w2] = words.map(|word| fr_to_be(&word));
+    keccak_to_fr(&[&commitments.to_be(), &index.get().to_be_bytes(), &w0, &w1, &w2])
 }
 
 /// A Groth16 proof.

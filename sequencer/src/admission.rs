@@ -16,6 +16,7 @@ pub use seats::{Hall, Seat, Source};
 use crate::execution::{OpenError, TransactionError};
 use crate::limits::{BACKLOG_MAX, CHUNK_MAX, KEYS_REMEMBERED, SUSPECT_REST, TRANSACTION_BYTES_MAX};
 use crate::mempool::{Command, Opened, Pending};
+use crate::settlement::queue::Reorganised;
 use ark_bn254::Fr;
 use intake::{Chunk, Intake, Raw};
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
@@ -59,6 +60,9 @@ pub enum SubmitError {
     /// A batch that was acknowledged cannot be sealed: an operator has to look first.
     #[error("sealing has halted: reads go on, nothing new is accepted")]
     SealingHalted,
+    /// The main chain took back what was credited: what rests on it could never be posted.
+    #[error("{0}; nothing new is accepted until the main chain has it again")]
+    QueueReorganised(Reorganised),
     /// Not the canonical bytes of a signed transaction.
     #[error("malformed transaction: {0}")]
     Malformed(#[from] DecodeError),

@@ -5,6 +5,7 @@
 //! nothing of thresholds and read no clock for it.
 
 use crate::main_chain::BlockHead;
+use crate::settlement::queue::Reorganised;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use thiserror::Error;
@@ -40,6 +41,9 @@ pub enum Reason {
         /// As in GetInfo.
         why: String,
     },
+    /// The main chain took queue entries back that were credited.
+    #[error("{0}")]
+    QueueReorganised(Reorganised),
     /// Settlement waits for an operator.
     #[error("settlement has halted: {why}")]
     SettlementHalted {
@@ -74,11 +78,12 @@ pub enum Reason {
 
 impl Reason {
     /// All codes.
-    pub const CODES: [&str; 8] = [
+    pub const CODES: [&str; 9] = [
         "WRITER_STALLED",
         "SEALER_STALLED",
         "SEALING_HALTED",
         "MAIN_CHAIN_SILENT",
+        "QUEUE_REORGANISED",
         "SETTLEMENT_HALTED",
         "POSTING_WAITS",
         "SETTLEMENT_LATE",
@@ -91,10 +96,11 @@ impl Reason {
             Self::SealerStalled { .. } => Self::CODES[1],
             Self::SealingHalted { .. } => Self::CODES[2],
             Self::MainChainSilent { .. } => Self::CODES[3],
-            Self::SettlementHalted { .. } => Self::CODES[4],
-            Self::PostingWaits { .. } => Self::CODES[5],
-            Self::SettlementLate { .. } => Self::CODES[6],
-            Self::DiskFull { .. } => Self::CODES[7],
+            Self::QueueReorganised(_) => Self::CODES[4],
+            Self::SettlementHalted { .. } => Self::CODES[5],
+            Self::PostingWaits { .. } => Self::CODES[6],
+            Self::SettlementLate { .. } => Self::CODES[7],
+            Self::DiskFull { .. } => Self::CODES[8],
         }
     }
     /// Whether provers are concerned: only the sealer keeps them from their work. That proofs are
@@ -126,6 +132,8 @@ pub struct Facts {
     pub sealing_halted: Option<String>,
     /// When the main chain showed its head last.
     pub head_seen_ms: u64,
+    /// What the main chain took back that was credited.
+    pub reorganised: Option<Reorganised>,
     /// Why settlement has halted.
     pub halted: Option<String>,
     /// Why nothing can be posted, and since when.
@@ -161,6 +169,7 @@ pub fn health(now: u64, facts: &Facts, thresholds: &Thresholds) -> Vec<Reason> {
     if ms > stall_ms {
         reasons.push(Reason::MainChainSilent { ms });
     }
+    reasons.extend(facts.reorganised.clone().map(Reason::QueueReorganised));
     if let Some(why) = facts.halted.clone() {
         reasons.push(Reason::SettlementHalted { why });
     }
@@ -212,6 +221,7 @@ pub struct Pulse {
     parked: AtomicUsize,
     heads: AtomicU64,
     head: Mutex<Option<BlockHead>>,
+    reorganised: Mutex<Option<Reorganised>>,
 }
 
 impl Pulse {
@@ -244,6 +254,17 @@ impl Pulse {
     pub fn heads(&self) -> u64 {
         self.heads.load(Ordering::Acquire)
     }
+    /// What the main chain took back that was credited, if it did; gives whether that is new.
+    pub fn set_reorganised(&self, reason: Option<Reorganised>) -> bool {
+        let mut known = self.reorganised.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = *known != reason;
+        *known = reason;
+        new
+    }
+    /// What the main chain took back that was credited.
+    pub fn reorganised(&self) -> Option<Reorganised> {
+        self.reorganised.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
     /// The last one.
     pub fn head(&self) -> Option<BlockHead> {
         *self.head.lock().unwrap_or_else(PoisonError::into_inner)
@@ -264,6 +285,7 @@ mod tests {
             sealing: Some((7, NOW - 100)),
             sealing_halted: None,
             head_seen_ms: NOW - 100,
+            reorganised: None,
             halted: None,
             waits: Some(("fees".to_owned(), NOW - 100)),
             unsettled: Some((5, NOW - 5_000)),
@@ -307,6 +329,16 @@ mod tests {
         only(Facts { head_seen_ms: NOW - 101, ..well() }, Reason::MainChainSilent { ms: 101 });
     }
 
+    fn gone() -> Reorganised {
+        Reorganised::Gone { entry: 3, block: 9, hash: Default::default() }
+    }
+
+    #[test]
+    fn credited_entries_that_are_gone_are_told() {
+        let facts = Facts { reorganised: Some(gone()), ..well() };
+        only(facts, Reason::QueueReorganised(gone()));
+    }
+
     #[test]
     fn halted_settlement_says_why() {
         let why = "a foreign batch".to_owned();
@@ -338,6 +370,7 @@ mod tests {
             sealing: Some((7, 0)),
             sealing_halted: Some(String::new()),
             head_seen_ms: 0,
+            reorganised: Some(gone()),
             halted: Some(String::new()),
             waits: Some((String::new(), 0)),
             unsettled: Some((5, 0)),

@@ -3,7 +3,8 @@
 //!
 //! Who writes what: groups of operations and the places of transactions by the single
 //! writer (`ordering`); sealed batches, accounts and the checkpoint by the sealer (`sealing`); leases
-//! and records after the seal by `lifecycle`; attempts to post by `settlement`.
+//! and records after the seal by `lifecycle`; attempts to post and origins of queue entries by
+//! `settlement`.
 //! After a write that failed nothing is written any more: what is on disk is then unknown.
 //! This module knows no rules; it asserts on reading what it was given to write.
 
@@ -11,6 +12,7 @@ mod attempt;
 mod error;
 mod group;
 pub mod keys;
+mod origin;
 mod record;
 pub mod store;
 pub mod watermark;
@@ -18,6 +20,7 @@ pub mod watermark;
 pub use attempt::{AttemptEvent, AttemptRow, BlockPlace, Empty, Happened, PostRecord};
 pub use error::JournalError;
 pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
+pub use origin::Origin;
 
 pub use record::{
     BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, ProofRecord, ReceiptPlace,

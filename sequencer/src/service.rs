@@ -31,7 +31,7 @@ use crate::sealing::{Sealing, sealer};
 use crate::settlement::contract::Contract;
 use crate::settlement::finality::Finality;
 use crate::settlement::post::Poster;
-use crate::settlement::queue::QueueFollower;
+use crate::settlement::queue::{Cursor, QueueFollower};
 use crate::settlement::view::{Waits, Watched};
 use crate::verification::{BatchVerifier, KeyVerifier};
 use kerros_protocol::account::Address;
@@ -275,12 +275,15 @@ impl Sequencer {
         let ticks = Ticks { commands: commands.clone(), proving, journal: Arc::clone(&journal) };
         tasks.background("ticks", ticks.run());
         tasks.background("disk", look_at_disk(disk.clone()));
+        let next = shared.read().await.queue_next();
         let follower = QueueFollower {
             contract: contract.clone(),
             shared: shared.clone(),
             commands: commands.clone(),
+            journal: Arc::clone(&journal),
             confirmations: config.confirmations,
             poll_ms: config.poll_ms,
+            cursor: Cursor::new(&journal, next)?,
         };
         // So that the first request meets a sequencer that knows the registered assets.
         if let Some((view, _)) = follower.look().await? {

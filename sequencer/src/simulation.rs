@@ -11,9 +11,6 @@ mod chain;
 mod client;
 mod process;
 mod setup;
-#[allow(dead_code)]
-#[path = "../tests/service/simulator.rs"]
-mod simulator;
 mod store;
 mod truth;
 mod world;
@@ -28,7 +25,7 @@ use world::{Report, World};
 /// Seeds that every run tries.
 const SEEDS: u64 = 1_000;
 /// Seeds in which a planted bug must be found.
-const SEEDS_PER_BUG: u64 = 300;
+const SEEDS_PER_BUG: u64 = 3_000;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };

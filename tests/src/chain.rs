@@ -14,7 +14,8 @@ use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{
-    At, Call, Embedded, Genesis, MainChain, MainChainError, Receipt, Wallet, deploy, submit,
+    At, Call, Embedded, Genesis, MainChain, MainChainError, Receipt, Wallet, deploy,
+    entry_fee_offer, submit,
 };
 use kerros_sequencer::{Config, Sequencer, SequencerHandle};
 use kerros_verifier::contract::{
@@ -122,12 +123,12 @@ impl Chain {
         self.send_to(token, from, U256::ZERO, approve).await.expect("approve");
         let key = U256::from_be_bytes(crate::world::key(w).to_be());
         let deposit = Kerros::depositCall { asset, baseAmount: base, key, owner };
-        let fee = self.ask(Kerros::entryFeeCall {}).await;
+        let fee = entry_fee_offer(&*self.chain, self.contract).await.expect("a fee");
         self.send(from, fee, deposit).await.expect("deposit");
     }
     /// Asks for a forced exit from wallet `w`.
     pub async fn force(&self, w: u8, index: u32) {
-        let fee = self.ask(Kerros::entryFeeCall {}).await;
+        let fee = entry_fee_offer(&*self.chain, self.contract).await.expect("a fee");
         self.send(w.into(), fee, Kerros::forceExitCall { index }).await.expect("forced exit");
     }
     /// Posts as the operator.

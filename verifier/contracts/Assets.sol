@@ -72,7 +72,11 @@ abstract contract Assets is KerrosErrors, KerrosEvents {
         withdrawable[asset][account] = 0;
         emit Claimed(asset, account, units);
         Asset storage a = assets[asset];
-        _callToken(a.token, abi.encodeCall(IERC20.transfer, (account, units * 10 ** a.unitExponent)));
+        IERC20 token = a.token;
+        uint256 baseAmount = units * 10 ** a.unitExponent;
+        uint256 before = token.balanceOf(address(this));
+        _callToken(token, abi.encodeCall(IERC20.transfer, (account, baseAmount)));
+        _requireMoved(baseAmount, before, token.balanceOf(address(this)));
     }
 
     /// @notice Pays all the ether credited to `account` to `account`. Anybody may call.
@@ -104,9 +108,7 @@ abstract contract Assets is KerrosErrors, KerrosEvents {
         IERC20 token = assets[asset].token;
         uint256 before = token.balanceOf(address(this));
         _callToken(token, abi.encodeCall(IERC20.transferFrom, (msg.sender, address(this), baseAmount)));
-        uint256 current = token.balanceOf(address(this));
-        uint256 received = current > before ? current - before : 0;
-        if (received != baseAmount) revert ReceivedAmount(baseAmount, received);
+        _requireMoved(baseAmount, token.balanceOf(address(this)), before);
     }
 
     /// @dev Units leave layer 2 towards `account`. A zero amount touches nothing at all.
@@ -128,6 +130,12 @@ abstract contract Assets is KerrosErrors, KerrosEvents {
 
     function _requireAsset(uint16 asset) internal view {
         if (asset == 0 || asset > assetCount) revert UnknownAsset(asset);
+    }
+
+    /// @dev Whatever a token says, its own books count: a claim that paid nothing or too much is undone.
+    function _requireMoved(uint256 expected, uint256 more, uint256 less) private pure {
+        uint256 moved = more > less ? more - less : 0;
+        if (moved != expected) revert MovedAmount(expected, moved);
     }
 
     /// @dev Accepts no returned data, or one word that says true.

@@ -57,12 +57,14 @@ interface KerrosErrors {
     error NotMultipleOfUnit(uint256 amount, uint256 unit);
     /// supply + units would reach 2^64.
     error SupplyBound(uint16 asset, uint64 supply, uint256 units);
-    /// The token moved another amount than asked for (a fee on transfer).
-    error ReceivedAmount(uint256 expected, uint256 got);
+    /// The token moved another amount to or from here than asked for (a fee on transfer, a lie).
+    error MovedAmount(uint256 expected, uint256 got);
     /// opened + unprocessed deposits would exceed 2^kMax - 1.
     error LedgerFull(uint256 needed, uint256 limit);
     error BadIndex(uint256 index, uint256 limit);
     error EntryFeeTooLow(uint256 required, uint256 sent);
+    /// More entries wait than an entry can count.
+    error QueueFull(uint256 waiting);
     error EntryNotPending(uint64 entry);
     error Reentered();
 

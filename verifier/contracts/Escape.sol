@@ -74,6 +74,6 @@ abstract contract Escape is Queue {
         }
         emit Refunded(entry, e.sender, e.asset, amount);
         _credit(e.asset, e.sender, amount);
-        _creditEther(e.sender, _serviceShare(e.ahead));
+        _creditEther(e.sender, SHARE_UNIT * e.share);
     }
 }

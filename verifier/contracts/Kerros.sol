@@ -62,8 +62,9 @@ contract Kerros is Escape {
     function post(Post calldata p) external notFrozen {
         bool byOperator = _requireSender();
         uint256 padded = (p.data.length + 31) & ~uint256(31);
-        bool canonical = BatchData.word(4) == 0x20 && _place(p.data) == DATA_PLACE;
-        if (!canonical || msg.data.length != DATA_PLACE + padded) revert NonCanonicalCalldata();
+        bool canonical = BatchData.word(4) == 0x20 && _place(p.data) == DATA_PLACE
+            && msg.data.length == DATA_PLACE + padded && BatchData.word(DATA_PLACE + p.data.length) == 0;
+        if (!canonical) revert NonCanonicalCalldata();
         if (p.batchNumber != batchNumber + 1) revert WrongBatchNumber(batchNumber + 1, p.batchNumber);
         Verification.requireWords(p);
 
@@ -223,7 +224,7 @@ contract Kerros is Escape {
                 }
                 exits += 1;
             }
-            fees += _serviceShare(e.ahead);
+            fees += SHARE_UNIT * e.share;
         }
     }
 

@@ -7,14 +7,20 @@ import {Parameters} from "./Types.sol";
 
 /// @title The queue of deposits and forced exits (protocol, sections 4 and 7)
 /// @notice First in, first out. Whatever could not be proved later is refused here. An entry's
-///         deadline and fee follow from the time it came and the number of entries it met: entries
-///         served before it never push its deadline away. Does not know how batches serve entries.
+///         deadline and fee are fixed when it comes, by the time, the base fee and the number of entries
+///         it meets: entries served before it never push its deadline away. Does not know how batches
+///         serve entries.
 abstract contract Queue is Assets {
     uint8 internal constant DEPOSIT = 1;
     uint8 internal constant FORCED_EXIT = 2;
 
-    /// With so many entries waiting the fee is twice its base; it grows with them in proportion.
+    /// With so many entries waiting the fee is twice that of the first; it grows with them in proportion.
     uint256 internal constant FEE_BACKLOG = 16;
+    /// Gas that serving one entry adds to a batch, at the most and with a margin: a deposit with its
+    /// open, or a forced exit with its payout, calldata at the floor price of EIP-7623. A test measures it.
+    uint256 internal constant ENTRY_GAS = 60_000;
+    /// Wei in which the part of the fee is counted that serving an entry earns.
+    uint256 internal constant SHARE_UNIT = 1 gwei;
 
     /// Three words. A forced exit uses `amount` for the account's index; asset, key and owner are 0.
     struct Entry {
@@ -27,7 +33,9 @@ abstract contract Queue is Assets {
         address sender;
         uint40 enqueuedAt;
         /// Unprocessed entries before this one when it came.
-        uint32 ahead;
+        uint24 ahead;
+        /// Gwei that whoever serves it earns; goes back to the sender if nobody does.
+        uint32 share;
     }
 
     uint8 public immutable kGenesis;
@@ -123,9 +131,10 @@ abstract contract Queue is Assets {
         emit ForcedExitQueued(entry, msg.sender, index, fee, _deadline(e));
     }
 
-    /// @notice The fee in wei that an entry made now has to bring.
-    function entryFee() external view returns (uint256) {
-        return _fee(tail - head);
+    /// @notice The fee in wei of an entry that comes next, in a block with this base fee. The base fee
+    ///         is an argument because many nodes answer calls as if it were 0.
+    function entryFeeAt(uint256 baseFee) external view returns (uint256) {
+        return 2 * SHARE_UNIT * _halfFee(tail - head, baseFee);
     }
 
     /// @notice An entry of the queue with its deadline in seconds and whether it still waits.
@@ -137,26 +146,30 @@ abstract contract Queue is Assets {
 
     function _enqueue(Entry memory e) private returns (uint64 entry, uint256 fee) {
         entry = tail;
-        uint64 ahead = entry - head;
-        fee = _fee(ahead);
+        uint256 ahead = entry - head;
+        // Out of reach: so many entries take 28,000 blocks' whole gas, and the last of them costs a
+        // million times what the first did.
+        if (ahead > type(uint24).max) revert QueueFull(ahead);
+        uint256 half = _halfFee(ahead, block.basefee);
+        fee = 2 * SHARE_UNIT * half;
         if (msg.value < fee) revert EntryFeeTooLow(fee, msg.value);
         e.sender = msg.sender;
         e.enqueuedAt = uint40(block.timestamp);
-        // 2^32 entries of three words each cannot be paid for between two batches.
-        e.ahead = uint32(ahead);
+        e.ahead = uint24(ahead);
+        // More than 4 ether are not earned but burnt: they pay ENTRY_GAS up to 70,000 gwei a gas.
+        e.share = half > type(uint32).max ? type(uint32).max : uint32(half);
         _entries[entry] = e;
         tail = entry + 1;
         _creditEther(msg.sender, msg.value - fee);
     }
 
-    /// @dev base * (1 + ahead / 16), in wei.
-    function _fee(uint256 ahead) internal view returns (uint256) {
-        return uint256(entryFeeBase) * (FEE_BACKLOG + ahead) / FEE_BACKLOG;
-    }
-
-    /// @dev The half of the fee that goes to whom serves the entry; the other half is burnt.
-    function _serviceShare(uint256 ahead) internal view returns (uint256) {
-        return _fee(ahead) / 2;
+    /// @dev Half of an entry's fee in gwei, rounded up: serving it costs ENTRY_GAS at the base fee of the
+    ///      block it came in, and the deployment's own price is on top; more entries before it, more of
+    ///      both. This half is earned by whoever serves it, the other half is burnt.
+    function _halfFee(uint256 ahead, uint256 baseFee) private view returns (uint256) {
+        uint256 alone = uint256(entryFeeBase) + 2 * ENTRY_GAS * baseFee;
+        uint256 divisor = 2 * FEE_BACKLOG * SHARE_UNIT;
+        return (alone * (FEE_BACKLOG + ahead) + divisor - 1) / divisor;
     }
 
     function _deadline(Entry memory e) internal view returns (uint64) {

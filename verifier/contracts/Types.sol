@@ -33,7 +33,7 @@ struct Parameters {
     uint64 entryWindow;
     /// T_silent: the operator's silence after which anybody may post.
     uint64 silence;
-    /// Fee in wei of an entry that meets an empty queue.
+    /// Fee in wei of an entry that meets an empty queue, on top of twice the gas of serving it.
     uint128 entryFee;
 }
 

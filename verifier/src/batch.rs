@@ -81,14 +81,14 @@ pub fn verify_batch(
     pairing_check(key, statement, &challenges, y, proof)
 }
 
-/// The pairing product for given challenges and data evaluation.
-pub fn pairing_check(
+/// I, the combination of IC with the public inputs, and `E + z·W`.
+fn points(
     key: &VerificationKey,
     statement: &Statement,
     challenges: &Challenges,
     y: Fr,
     proof: &BatchProof,
-) -> Result<(), VerifyError> {
+) -> (G1Projective, G1Projective) {
     let Challenges { beta, z, gamma } = *challenges;
     let inputs = public_inputs(statement, challenges, y, proof);
     let mut scalars = vec![Fr::ONE];
@@ -108,9 +108,19 @@ pub fn pairing_check(
     }
     bases.extend([proof.q, G1Affine::generator(), proof.w]);
     weights.extend([-proof.z_s, -c * (proof.a + gamma * proof.delta), z]);
-    let opening = G1Projective::msm_unchecked(&bases, &weights);
+    (inputs_point, G1Projective::msm_unchecked(&bases, &weights))
+}
 
-    let rho = proof.rho(&z);
+/// The pairing product for given challenges and data evaluation.
+pub fn pairing_check(
+    key: &VerificationKey,
+    statement: &Statement,
+    challenges: &Challenges,
+    y: Fr,
+    proof: &BatchProof,
+) -> Result<(), VerifyError> {
+    let (inputs_point, opening) = points(key, statement, challenges, y, proof);
+    let rho = proof.rho(&challenges.z);
     let minus_rho_w = -(proof.w * rho);
     let g1 = [
         proof.groth16.a,
@@ -124,6 +134,26 @@ pub fn pairing_check(
         true => Ok(()),
         false => Err(VerifyError::Pairing),
     }
+}
+
+/// Which of the two equations hold, each for itself: Groth16, opening. Only to tell why their product fails.
+pub fn equations_that_hold(
+    key: &VerificationKey,
+    statement: &Statement,
+    challenges: &Challenges,
+    y: Fr,
+    proof: &BatchProof,
+) -> (bool, bool) {
+    let (inputs_point, opening) = points(key, statement, challenges, y, proof);
+    let groth16 = Bn254::multi_pairing(
+        [proof.groth16.a, -key.alpha1, (-inputs_point).into_affine(), -proof.groth16.c],
+        [proof.groth16.b, key.beta2, G2Affine::generator(), key.delta2],
+    );
+    let kzg = Bn254::multi_pairing(
+        [opening.into_affine(), -proof.w],
+        [G2Affine::generator(), key.tau2()],
+    );
+    (groth16.0.is_one(), kzg.0.is_one())
 }
 
 /// Checks that `after` commits to the same accounts in a ledger of twice the size:

@@ -32,6 +32,8 @@ pub use bindings::Kerros::KerrosErrors;
 /// All events of the contract as one enum.
 pub use bindings::Kerros::KerrosEvents;
 pub use bindings::Kerros::{Key, Parameters, Post};
+/// An entry of the contract's queue as it stores it.
+pub use bindings::Queue::Entry as StoredEntry;
 /// A token that anybody can mint: for development chains only.
 pub use bindings::TestToken;
 
@@ -76,6 +78,19 @@ impl From<KeyWords> for Key {
             tauPowers: words.tau_powers,
         }
     }
+}
+
+/// The code that holds the verification constants (`KeyCode.sol`): STOP and the words.
+#[must_use]
+pub fn key_code(key: &KeyWords) -> Vec<u8> {
+    let mut words = key.alpha1.to_vec();
+    words.extend([key.beta2, key.gamma2, key.delta2].concat());
+    words.extend(key.ic.concat());
+    words.extend(key.tau2);
+    words.extend(key.tau_powers.concat());
+    let mut code = vec![0];
+    words.iter().for_each(|word| code.extend_from_slice(&word.to_be_bytes::<32>()));
+    code
 }
 
 /// The data of the transaction that deploys the contract: init code and encoded arguments.

@@ -5,10 +5,14 @@
 
 pub mod audit;
 pub mod batch;
+pub mod chain;
 pub mod contract;
+pub mod deployed;
+pub mod opening;
 pub mod post;
 pub mod promise;
 pub mod receipt;
 pub mod snarkjs;
+pub mod trapdoor;
 
 pub use batch::{VerifyError, pairing_check, verify_batch, verify_growth};

@@ -3,12 +3,12 @@
 //! A post holds everything an auditor needs besides the chain itself: [`read`] takes it apart as
 //! strictly as the contract does.
 
-use crate::contract::{KeyWords, Post};
+use crate::contract::{Kerros, KeyWords, Post};
 use alloy::primitives::{Address as ChainAddress, U256};
 use ark_bn254::{G1Affine, G2Affine};
 use kerros_protocol::account::Address;
 use kerros_protocol::batch::{BatchData, BatchDataError, SealedBatch};
-use kerros_protocol::commitment::Commitments;
+use kerros_protocol::commitment::{Commitments, Opening};
 use kerros_protocol::encoding::{DecodeError, Reader, fr_to_be, g1_to_be, g2_to_be, keccak256};
 use kerros_protocol::transcript::{BatchProof, Statement};
 use kerros_protocol::verification_key::VerificationKey;
@@ -43,6 +43,16 @@ pub fn key_words(key: &VerificationKey) -> KeyWords {
         tau2: g2(&key.tau2()),
         shape: key.shape.sections(),
         tau_powers: key.tau_powers[sizes].iter().map(g2).collect(),
+    }
+}
+
+/// The call that takes an account out of a frozen contract.
+pub fn escape(commitments: &Commitments, opening: &Opening) -> Kerros::escapeCall {
+    Kerros::escapeCall {
+        commitments: words(&commitments.to_be()),
+        index: opening.index.get(),
+        words: opening.words.map(|word| U256::from_be_bytes(fr_to_be(&word))),
+        witness: g1(&opening.witness),
     }
 }
 

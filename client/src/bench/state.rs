@@ -139,7 +139,7 @@ pub async fn state(parameters: &StateParameters) -> Result<Vec<Row>, BenchError>
 }
 
 /// A key that nobody can sign with, and an owner nobody knows: for accounts that only exist.
-fn nobody(position: usize) -> Result<(AccountKey, Address), BenchError> {
+pub(super) fn nobody(position: usize) -> Result<(AccountKey, Address), BenchError> {
     let (mut key, mut owner) = ([0u8; 32], [0u8; 20]);
     let mut hash = blake3::Hasher::new();
     let mut bytes =

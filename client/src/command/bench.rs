@@ -1,7 +1,9 @@
 //! `kerros bench`: what the system does under load.
 
+mod gas;
 mod state;
 
+pub use gas::GasArgs;
 pub use state::StateArgs;
 
 use super::{Failure, Said};
@@ -23,6 +25,8 @@ pub enum BenchCommand {
     Ingest(IngestArgs),
     /// Starts, seals, memory and disk of a sequencer process by the number of accounts.
     State(StateArgs),
+    /// What a batch costs on the main chain, part by part.
+    Gas(GasArgs),
 }
 
 impl BenchCommand {
@@ -31,6 +35,7 @@ impl BenchCommand {
         match self {
             Self::Ingest(args) => args.run().await,
             Self::State(args) => args.run().await,
+            Self::Gas(args) => args.run().await,
         }
     }
 }

@@ -22,8 +22,14 @@ struct Holder {
 impl Holder {
     async fn open(&self) -> Result<(Wallet, Contract, ChainWallet), Failure> {
         let wallet = self.wallet.open()?;
-        let (_, info) = self.sequencer.connect_for(&self.wallet).await?;
-        let contract = self.chain.contract(&info).await?;
+        let contract = match self.sequencer.contract {
+            // Whoever names it needs no sequencer, which may have gone.
+            Some(contract) => self.chain.at(contract)?,
+            None => {
+                let (_, info) = self.sequencer.connect_for(&self.wallet).await?;
+                self.chain.contract(&info).await?
+            }
+        };
         let payer = ChainWallet::new(wallet.signer().clone());
         Ok((wallet, contract, payer))
     }

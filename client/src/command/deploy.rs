@@ -1,7 +1,6 @@
 //! `kerros deploy|register`: what an operator does once on the main chain.
 
 use super::{ChainAt, Failure, Said, WalletAt, address};
-use crate::contract::Contract;
 use crate::deployment::{Terms, deploy_kerros};
 use crate::keys::KeysError;
 use alloy::primitives::Address as ChainAddress;
@@ -12,7 +11,6 @@ use kerros_protocol::transcript;
 use kerros_sequencer::main_chain::{Ethereum, MainChain, Wallet as ChainWallet};
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Arguments of `kerros deploy`.
 #[derive(Debug, Args)]
@@ -85,8 +83,7 @@ impl RegisterArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
         let admin = ChainWallet::new(self.wallet.open()?.signer().clone());
-        let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.chain.rpc_url)?);
-        let contract = Contract::new(chain, self.contract);
+        let contract = self.chain.at(self.contract)?;
         let token = ChainAddress::from(self.token.0);
         let done = contract.register_asset(&admin, token, self.unit_exponent).await?;
         let asset = done.value;

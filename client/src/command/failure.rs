@@ -2,6 +2,7 @@
 
 use crate::contract::ContractError;
 use crate::receipt::ReceiptFault;
+use crate::rescue::RescueError;
 use crate::sequencer::SequencerError;
 use crate::wallet::WalletError;
 use kerros_protocol::account::{Address, AssetId};
@@ -46,8 +47,8 @@ pub enum Failure {
     /// The demo did not reach its end.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
-    /// The demo reached its end, and something does not hold.
-    #[error("the demo's result does not hold")]
+    /// The demo or a benchmark reached its end, and something does not hold.
+    #[error("the result does not hold")]
     DoesNotHold(Box<super::Said>),
     /// A benchmark.
     #[error(transparent)]
@@ -117,6 +118,9 @@ pub enum Failure {
         /// The node's.
         found: u64,
     },
+    /// Escape, or a stranger's post.
+    #[error(transparent)]
+    Rescue(#[from] crate::rescue::RescueError),
     /// The wallet has no account of this asset.
     #[error("this wallet has no account of asset {asset}")]
     NoAccount {
@@ -151,6 +155,20 @@ impl Failure {
             | Self::Sequencer(SequencerError::Receipt(ReceiptFault::OtherSigner { .. })) => {
                 OTHER_SIGNER
             }
+            Self::Rescue(error) => match error {
+                RescueError::Chain(_) => UNAVAILABLE,
+                RescueError::Fault(_) => DOES_NOT_HOLD,
+                RescueError::Contract(ContractError::Chain(MainChainError::Unreachable {
+                    ..
+                })) => UNAVAILABLE,
+                RescueError::NothingToServe | RescueError::NothingToTake { .. } => NOT_FOUND,
+                RescueError::Contract(_)
+                | RescueError::NothingOverdue { .. }
+                | RescueError::FreezeNotSeen
+                | RescueError::Frozen
+                | RescueError::NotSilent { .. } => REFUSED,
+                _ => FAILED,
+            },
             Self::DoesNotHold(_) | Self::Demo(crate::demo::DemoError::Audit(_)) => DOES_NOT_HOLD,
             Self::Sequencer(_)
             | Self::Contract(_)

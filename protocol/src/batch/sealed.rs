@@ -41,9 +41,9 @@ pub struct SealedBatch {
     pub beneficiary: Address,
     /// What is published.
     pub data: BatchData,
-    /// For every transfer, in slot order.
+    /// For every transfer, in slot order; empty if only what was published is known.
     pub transfers: Vec<Authorisation>,
-    /// For every exit, in slot order; none if forced.
+    /// For every exit, in slot order; none if forced. Empty if only what was published is known.
     pub exits: Vec<Option<Authorisation>>,
 }
 
@@ -63,14 +63,24 @@ impl Authorisation {
     }
 }
 
-const VERSION: u8 = 1;
+/// With the authorisations.
+const WHOLE: u8 = 1;
+/// As the main chain published it, without authorisations: to be replayed, not to be proved.
+const PUBLISHED: u8 = 2;
 
 impl SealedBatch {
+    /// Whether every record that needs an authorisation has a place for it.
+    pub fn is_whole(&self) -> bool {
+        let Self { data, transfers, exits, .. } = self;
+        (transfers.len(), exits.len()) == (data.transfers.len(), data.exits.len())
+    }
     /// version 1 ‖ number 8 ‖ k 1 ‖ grows 1 [‖ commitments 192] ‖ old 192 ‖ new 192 ‖ first 8 ‖
     /// end 8 ‖ beneficiary 20 ‖ length of data 4 ‖ data ‖ an authorisation (order 2 ‖ key 32 ‖
-    /// signature 64) for every transfer and every exit that is not forced.
+    /// signature 64) for every transfer and every exit that is not forced. Version 2 ends with the
+    /// data.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let whole = self.is_whole();
+        let mut out = vec![if whole { WHOLE } else { PUBLISHED }];
         out.extend_from_slice(&self.number.to_be_bytes());
         out.extend_from_slice(&[self.k, u8::from(self.before_growth.is_some())]);
         if let Some(before) = &self.before_growth {
@@ -85,17 +95,21 @@ impl SealedBatch {
         let len = u32::try_from(data.len()).expect("a shape bounds the data far below 2^32");
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(&data);
-        let signed = self.transfers.iter().chain(self.exits.iter().flatten());
-        signed.for_each(|authorisation| authorisation.write(&mut out));
+        if whole {
+            let signed = self.transfers.iter().chain(self.exits.iter().flatten());
+            signed.for_each(|authorisation| authorisation.write(&mut out));
+        }
         out
     }
     /// Reads [`SealedBatch::encode`], strictly.
     pub fn decode(bytes: &[u8], shape: &Shape) -> Result<Self, BatchDataError> {
         let what = "sealed batch";
         let mut reader = Reader::new(bytes);
-        if reader.take_u8(what)? != VERSION {
-            return Err(DecodeError::UnknownFormat { what }.into());
-        }
+        let whole = match reader.take_u8(what)? {
+            WHOLE => true,
+            PUBLISHED => false,
+            _ => return Err(DecodeError::UnknownFormat { what }.into()),
+        };
         let number = reader.take_u64("number")?;
         let k = reader.take_u8("k")?;
         let before_growth = match reader.take_u8("grows")? {
@@ -109,10 +123,17 @@ impl SealedBatch {
         let beneficiary = Address(reader.take_array("beneficiary")?);
         let len = reader.take_u32("length of data")? as usize;
         let data = BatchData::decode(reader.take("data", len)?, shape)?;
-        let transfers = data.transfers.iter().map(|_| Authorisation::take(&mut reader));
+        if !whole && data.transfers.is_empty() && data.exits.is_empty() {
+            // Nothing is missing: version 1 is its one form.
+            return Err(DecodeError::UnknownFormat { what }.into());
+        }
+        let (signed, leaving) = match whole {
+            true => (data.transfers.as_slice(), data.exits.as_slice()),
+            false => Default::default(),
+        };
+        let transfers = signed.iter().map(|_| Authorisation::take(&mut reader));
         let transfers = transfers.collect::<Result<Vec<_>, _>>()?;
-        let exits = data
-            .exits
+        let exits = leaving
             .iter()
             .map(|exit| (!exit.forced).then(|| Authorisation::take(&mut reader)).transpose());
         let exits = exits.collect::<Result<Vec<_>, _>>()?;
@@ -130,5 +151,69 @@ impl SealedBatch {
             transfers,
             exits,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::AccountIndex;
+    use crate::amount::Fee;
+    use crate::batch::TransferRecord;
+    use crate::eddsa::PrivateKey;
+    use ark_bn254::Fr;
+
+    fn batch() -> (Shape, SealedBatch) {
+        let shape = "2,1,4,1,1".parse().expect("a good shape");
+        let index = AccountIndex::new(1).expect("in range");
+        let fee = Fee::exact(0).expect("exact");
+        let record = TransferRecord { from: index, to: index, amount: 5, fee };
+        let secret = PrivateKey::from_bytes([3; 32]);
+        let authorisation = Authorisation {
+            order: 7,
+            public_key: secret.public_key(),
+            signature: secret.sign(Fr::from(9u64)),
+        };
+        let batch = SealedBatch {
+            number: 3,
+            k: 2,
+            before_growth: None,
+            old: Commitments::empty(),
+            new: Commitments::empty(),
+            first: 4,
+            end: 4,
+            beneficiary: Address([8; 20]),
+            data: BatchData { transfers: vec![record], ..BatchData::default() },
+            transfers: vec![authorisation],
+            exits: Vec::new(),
+        };
+        (shape, batch)
+    }
+
+    #[test]
+    fn a_batch_is_read_back_with_and_without_its_authorisations() {
+        let (shape, whole) = batch();
+        let published = SealedBatch { transfers: Vec::new(), ..whole.clone() };
+        assert!(whole.is_whole() && !published.is_whole());
+        for batch in [whole, published] {
+            let bytes = batch.encode();
+            assert_eq!(SealedBatch::decode(&bytes, &shape), Ok(batch));
+            for length in 0..bytes.len() {
+                assert!(SealedBatch::decode(&bytes[..length], &shape).is_err());
+            }
+            assert!(SealedBatch::decode(&[&bytes[..], &[0]].concat(), &shape).is_err());
+        }
+    }
+
+    #[test]
+    fn a_batch_that_lacks_nothing_has_one_form() {
+        let (shape, batch) = batch();
+        let data = BatchData::default();
+        let empty = SealedBatch { transfers: Vec::new(), data, ..batch };
+        let mut bytes = empty.encode();
+        assert_eq!(SealedBatch::decode(&bytes, &shape), Ok(empty));
+        bytes[0] = PUBLISHED;
+        let refused = DecodeError::UnknownFormat { what: "sealed batch" };
+        assert_eq!(SealedBatch::decode(&bytes, &shape), Err(refused.into()));
     }
 }

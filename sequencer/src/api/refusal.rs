@@ -146,6 +146,10 @@ impl From<SubmitError> for Refusal {
                 let refusal = Self::new(Code::Unavailable, "SEALING_HALTED", &error).transient();
                 Self { retry_after_ms: RETRY_AFTER_DISK_MS, ..refusal }
             }
+            SubmitError::QueueReorganised(_) => {
+                let refusal = Self::new(Code::Unavailable, "QUEUE_REORGANISED", &error);
+                Self { retry_after_ms: RETRY_AFTER_DISK_MS, ..refusal.transient() }
+            }
             SubmitError::Refused(error) => error.into(),
             SubmitError::NonceTaken { index, nonce } => {
                 let refusal = Self::new(Code::FailedPrecondition, "NONCE_TAKEN", &error);

@@ -108,6 +108,9 @@ impl SequencerApi {
         if self.lifecycle.halted().is_some() {
             return Err(SubmitError::SealingHalted);
         }
+        if let Some(reason) = self.shared.pulse().reorganised() {
+            return Err(SubmitError::QueueReorganised(reason));
+        }
         let (waiting, max) = (self.lifecycle.unsettled(), UNSETTLED_BATCHES_MAX);
         if waiting >= max { Err(SubmitError::Overloaded { waiting, max }) } else { Ok(()) }
     }

@@ -32,9 +32,11 @@ pub const POSTS: &str = "posts";
 /// batch number 8 ‖ attempt 4, from 1 ‖ event 4, from 0 → what was learnt about an attempt to post it.
 /// Never changed, never deleted. Batch 0: transactions that fill gaps between the poster's numbers.
 pub const ATTEMPTS: &str = "attempts";
+/// entry number 8 → where on the main chain a queue entry came from, and what it said.
+pub const ORIGINS: &str = "origins";
 
 /// All column families.
-pub const FAMILIES: [&str; 12] = [
+pub const FAMILIES: [&str; 13] = [
     META,
     GROUPS,
     RECEIPTS,
@@ -47,6 +49,7 @@ pub const FAMILIES: [&str; 12] = [
     LEASES,
     POSTS,
     ATTEMPTS,
+    ORIGINS,
 ];
 
 /// In [`META`]: what this database belongs to.

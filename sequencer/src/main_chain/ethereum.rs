@@ -18,7 +18,7 @@ use alloy::rpc::types::{
 };
 use alloy::transports::http::{Http, reqwest};
 use alloy::transports::{RpcError, TransportError, TransportErrorKind};
-use std::error::Error;
+use kerros_verifier::chain::without_url;
 use std::time::Duration;
 
 /// Time for one question and its answer.
@@ -120,21 +120,6 @@ fn entry(log: Log) -> Result<LogEntry, MainChainError> {
 
 fn entries(logs: Vec<Log>) -> Result<Vec<LogEntry>, MainChainError> {
     logs.into_iter().filter(|log| !log.removed).map(entry).collect()
-}
-
-/// What the HTTP client says, but for the URL: those of nodes carry keys.
-fn without_url(error: Box<dyn Error + Send + Sync>) -> String {
-    let error = match error.downcast::<reqwest::Error>() {
-        Ok(error) => error.without_url(),
-        Err(other) => return other.to_string(),
-    };
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// An error of the node about a call, on the state `at`.

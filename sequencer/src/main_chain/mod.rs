@@ -9,6 +9,7 @@
 
 mod cross_checked;
 pub mod embedded;
+mod entry_fee;
 pub mod ethereum;
 mod failure;
 pub mod rpc;
@@ -20,6 +21,7 @@ mod tests;
 pub use cross_checked::{CrossChecked, Node};
 pub use embedded::{Clock, Embedded, Genesis};
 
+pub use entry_fee::entry_fee_offer;
 pub use ethereum::{Ethereum, without_path};
 pub use failure::{MainChainError, Refusal};
 pub use wallet::{SignedTransaction, Wallet, await_receipt, deploy, submit};

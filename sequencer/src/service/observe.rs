@@ -99,6 +99,7 @@ impl Observer {
             sealing: sealing.map(|batch| (batch, seen.sealing.ms)),
             sealing_halted: self.lifecycle.halted().map(str::to_owned),
             head_seen_ms: seen.heads.ms,
+            reorganised: pulse.reorganised(),
             halted: self.halted.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             waits: waits.map(|why| (why, seen.waits.ms)),
             unsettled: overview.oldest,

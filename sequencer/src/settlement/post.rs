@@ -136,10 +136,12 @@ impl Poster {
     }
 
     /// A reorganisation took posts back.
-    fn take_back(&self, view: &View) -> Result<(), StepError> {
+    fn take_back(&mut self, view: &View) -> Result<(), StepError> {
         for number in self.lifecycle.in_state(BatchState::Posted) {
             if number > view.batches && !self.is_above(view, number)? {
                 tracing::warn!(batch = number, "post was reorganised away: Verified again");
+                // Nodes do not keep what a reorganisation took: the same bytes are sent at once.
+                self.resent = None;
                 self.lifecycle.take_back(number)?;
             }
         }

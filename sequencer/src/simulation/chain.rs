@@ -9,7 +9,7 @@ use crate::main_chain::{
 };
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, Uint, keccak256};
 use alloy::sol_types::{SolCall, SolEvent};
 use ark_bn254::Fr;
 use kerros_protocol::commitment::Commitments;
@@ -58,6 +58,57 @@ struct Block {
     head: BlockHead,
     state: ContractState,
     receipts: Vec<Receipt>,
+    /// Of queue entries; no transaction of ours makes them.
+    announced: Vec<LogEntry>,
+}
+
+/// Where logs are.
+struct LogPlace {
+    block: u64,
+    block_hash: B256,
+}
+
+impl LogPlace {
+    fn log(&self, event: &impl SolEvent, transaction: B256, index: u64) -> LogEntry {
+        let Self { block, block_hash } = *self;
+        let data = event.encode_log_data();
+        let topics = data.topics().to_vec();
+        LogEntry {
+            address: CONTRACT,
+            topics,
+            data: data.data,
+            block,
+            block_hash,
+            transaction,
+            index,
+        }
+    }
+    /// The log of a queue entry, after those of posts.
+    fn announce(&self, number: u64, entry: &Entry) -> LogEntry {
+        let Kerros::queueEntryReturn { entry: stored, deadline, .. } = &entry.stored;
+        let (transaction, index) = (B256::repeat_byte(0xee), 1 << 32 | number);
+        if stored.kind == 1 {
+            let event = Kerros::DepositQueued {
+                entry: number,
+                depositor: stored.sender,
+                asset: stored.asset,
+                amount: stored.amount,
+                key: stored.key,
+                owner: stored.owner,
+                fee: U256::ZERO,
+                deadline: *deadline,
+            };
+            return self.log(&event, transaction, index);
+        }
+        let event = Kerros::ForcedExitQueued {
+            entry: number,
+            requester: stored.sender,
+            index: u32::try_from(stored.amount).expect("an index"),
+            fee: U256::ZERO,
+            deadline: *deadline,
+        };
+        self.log(&event, transaction, index)
+    }
 }
 
 #[derive(Clone)]
@@ -129,7 +180,7 @@ impl SimulatedChain {
             timestamp: 0,
             base_fee: 1,
         };
-        let blocks = vec![Block { head, state, receipts: Vec::new() }];
+        let blocks = vec![Block { head, state, receipts: Vec::new(), announced: Vec::new() }];
         Self(Arc::new(Mutex::new(Inner {
             key,
             domain,
@@ -247,9 +298,14 @@ impl Inner {
         self.salt += 1;
         let number = tip.number + 1;
         let hash = keccak256([tip.hash.as_slice(), &self.salt.to_be_bytes()].concat());
-        let mut receipts = Vec::new();
+        let (mut receipts, mut announced) = (Vec::new(), Vec::new());
         if !empty {
-            state.queue.append(&mut self.arrivals);
+            let place = LogPlace { block: number, block_hash: hash };
+            for mut entry in self.arrivals.drain(..) {
+                entry.stored.entry.enqueuedAt = Uint::from(number);
+                announced.push(place.announce(state.queue.len() as u64, &entry));
+                state.queue.push(entry);
+            }
             if std::mem::take(&mut self.foreign) {
                 self.foreign_seen = true;
                 self.mempool.remove(&state.nonce);
@@ -266,7 +322,7 @@ impl Inner {
             self.mempool.retain(|nonce, _| *nonce >= state.nonce);
         }
         let head = BlockHead { number, hash, parent: tip.hash, timestamp: number, base_fee: 1 };
-        self.blocks.push(Block { head, state, receipts });
+        self.blocks.push(Block { head, state, receipts, announced });
     }
     fn execute(
         &mut self,
@@ -284,16 +340,7 @@ impl Inner {
         };
         let mut logs = Vec::new();
         if let Ok(Some(event)) = &result {
-            let data = event.encode_log_data();
-            logs.push(LogEntry {
-                address: CONTRACT,
-                topics: data.topics().to_vec(),
-                data: data.data,
-                block,
-                block_hash,
-                transaction,
-                index: 0,
-            });
+            logs.push(LogPlace { block, block_hash }.log(event, transaction, 0));
         }
         if let Err(reason) = &result {
             // The sequencer pays for it, and a batch may be lost or doubled. Only a stranger with its
@@ -530,8 +577,11 @@ impl MainChain for SimulatedChain {
         self.answer(move |inner| {
             let blocks = inner.blocks.iter();
             let wanted = blocks.filter(|b| (query.from..=query.to).contains(&b.head.number));
-            let receipts = wanted.flat_map(|block| &block.receipts);
-            Ok(receipts.flat_map(|receipt| receipt.logs.iter().cloned()).collect())
+            let logs = wanted.flat_map(|block| {
+                let posts = block.receipts.iter().flat_map(|receipt| &receipt.logs);
+                block.announced.iter().chain(posts)
+            });
+            Ok(logs.filter(|log| query.topic0.contains(&log.topics[0])).cloned().collect())
         })
     }
     fn transaction(&self, hash: B256) -> Answer<'_, Option<PublishedTransaction>> {

@@ -20,7 +20,7 @@ use crate::service::restore::recover;
 use crate::settlement::contract::Contract;
 use crate::settlement::finality::Finality;
 use crate::settlement::post::Poster;
-use crate::settlement::queue::{QueueError, QueueFollower};
+use crate::settlement::queue::{Cursor, QueueError, QueueFollower};
 use crate::settlement::view::Watched;
 use crate::settlement::{StepError, is_curable};
 use crate::verification::BatchVerifier;
@@ -114,7 +114,7 @@ pub struct Process {
     submissions: Vec<(Submission, Lease)>,
     posting: Loop<Poster, StepError>,
     looking: Loop<Finality, StepError>,
-    following: Loop<(QueueFollower, u64), QueueError>,
+    following: Loop<QueueFollower, QueueError>,
 }
 
 /// Why a process ended by itself.
@@ -252,14 +252,16 @@ impl Process {
             confirmations: CONFIRMATIONS,
             clock,
         };
+        let next = shared.execution().queue_next();
         let follower = QueueFollower {
             contract,
             shared: shared.clone(),
             commands: commands.clone(),
+            journal: Arc::clone(&journal),
             confirmations: CONFIRMATIONS,
             poll_ms: 1,
+            cursor: Cursor::new(&journal, next).map_err(|e| failed("the queue", e.to_string()))?,
         };
-        let next = shared.execution().queue_next();
         let mut dice = StdRng::seed_from_u64(seed);
         Ok(Self {
             journal,
@@ -278,7 +280,7 @@ impl Process {
             submissions: Vec::new(),
             posting: Loop::Idle(poster),
             looking: Loop::Idle(finality),
-            following: Loop::Idle((follower, next)),
+            following: Loop::Idle(follower),
         })
     }
     fn ended(&self, what: &str, error: impl std::fmt::Display) -> End {
@@ -385,9 +387,9 @@ impl Process {
     }
     /// Following the queue goes on.
     pub fn follow(&mut self) -> Result<(), End> {
-        let result = self.following.drive(|(follower, mut next)| async move {
-            let result = follower.step(&mut next).await.map(|_| ());
-            ((follower, next), result)
+        let result = self.following.drive(|mut follower| async move {
+            let result = follower.step().await.map(|_| ());
+            (follower, result)
         });
         match result {
             Err(QueueError::Chain(error)) if is_curable(&error) => Ok(()),

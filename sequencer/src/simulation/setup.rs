@@ -12,6 +12,7 @@ use kerros_protocol::commitment::Srs;
 use kerros_protocol::eddsa::PrivateKey;
 use kerros_protocol::transcript::{self, BatchProof, Groth16Proof};
 use kerros_protocol::verification_key::VerificationKey;
+use kerros_verifier::trapdoor;
 use std::sync::OnceLock;
 
 /// Small, so that batches fill, ledgers grow and sections run out.
@@ -31,8 +32,8 @@ pub fn setup() -> &'static Setup {
     static SETUP: OnceLock<Setup> = OnceLock::new();
     SETUP.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let key = super::simulator::key(SHAPE.parse().expect("a shape"), K_GENESIS, K_MAX);
-        let srs = super::simulator::srs(&key, &dir.path().join("srs"));
+        let key = trapdoor::key(SHAPE.parse().expect("a shape"), K_GENESIS, K_MAX);
+        let srs = trapdoor::srs(&key, &dir.path().join("srs")).expect("written");
         let domain = transcript::domain(CHAIN_ID, &Address(CONTRACT.into_array()));
         Setup { key, srs, domain, _dir: dir }
     })

@@ -1,5 +1,5 @@
 //! The sequencer as its users meet it: real gRPC, real RocksDB, the real contract on the embedded
-//! chain. Proofs come from a setup whose secrets the tests know (`simulator`).
+//! chain. Proofs come from a setup whose secrets the tests know (`kerros_verifier::trapdoor`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,6 @@ mod rig;
 mod sealing;
 mod settings;
 mod settlement;
-mod simulator;
 mod told;
 mod versions;
 mod watching;

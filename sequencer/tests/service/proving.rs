@@ -1,9 +1,9 @@
 //! Leases and proofs over real gRPC, with the real verifier.
 
 use crate::rig::{Rig, Running, owner, reason};
-use crate::simulator;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::proto::{self, BatchState};
+use kerros_verifier::trapdoor;
 use std::time::Duration;
 use tokio_stream::StreamExt;
 
@@ -23,7 +23,7 @@ pub async fn sealed(batches: u8, lease_ms: u64) -> (Rig, Running) {
 
 pub fn proof(rig: &Rig, lease: &proto::Lease) -> Vec<u8> {
     let batch = SealedBatch::decode(&lease.sealed_batch, &rig.key.shape).unwrap();
-    simulator::prove(&rig.key, rig.domain(), &batch).encode()
+    trapdoor::prove(&rig.key, rig.domain(), &batch).unwrap().encode()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,5 @@
 //! A chain with the contract, two assets, and a sequencer on it.
 
-use crate::simulator;
 use alloy::primitives::{Address as ChainAddress, Bytes, U256};
 use alloy::sol_types::SolCall;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address};
@@ -17,10 +16,13 @@ use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::journal::{BatchRecord, Checkpoint, Head, Journal, SealWrite};
 use kerros_sequencer::main_chain::embedded::development_wallet;
-use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, Wallet, deploy, submit};
+use kerros_sequencer::main_chain::{
+    Embedded, Genesis, MainChain, Wallet, deploy, entry_fee_offer, submit,
+};
 use kerros_sequencer::{Config, Sequencer, SequencerHandle};
 use kerros_verifier::contract::{Kerros, Parameters, TestToken, deployment_code, test_token_code};
 use kerros_verifier::post::key_words;
+use kerros_verifier::trapdoor;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +33,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 
 pub const WALLETS: u32 = 4;
-/// Wei of an entry that meets an empty queue.
+/// Wei of an entry that meets an empty queue, beside its gas.
 const ENTRY_FEE: u128 = 1_000;
 
 pub struct Rig {
@@ -70,9 +72,9 @@ impl Rig {
     pub async fn new(shape: &str, k_genesis: u8, k_max: u8) -> Self {
         let shape: Shape = shape.parse().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let key = simulator::key(shape, k_genesis, k_max);
+        let key = trapdoor::key(shape, k_genesis, k_max);
         std::fs::write(dir.path().join("key"), key.encode()).unwrap();
-        let srs = simulator::srs(&key, &dir.path().join("srs"));
+        let srs = trapdoor::srs(&key, &dir.path().join("srs")).unwrap();
         let genesis = Genesis::development(WALLETS);
         let clock = Arc::new(|| 1_800_000_000);
         let chain = Embedded::open(&dir.path().join("chain"), &genesis, clock).unwrap();
@@ -110,13 +112,13 @@ impl Rig {
     pub async fn deposit(&self, asset: u16, amount: u64, name: u8, owner: Address) {
         let key = U256::from_be_bytes(account_key(name).to_be());
         let owner = ChainAddress::from(owner.0);
-        let value = U256::from(1_000_000u64);
+        let value = entry_fee_offer(&self.chain, self.contract).await.unwrap();
         let call = Kerros::depositCall { asset, baseAmount: U256::from(amount), key, owner };
         self.send(0, self.contract, value, call).await;
     }
     /// Queues a forced exit asked for by a wallet.
     pub async fn force_exit(&self, from: u32, index: u32) {
-        let value = U256::from(1_000_000u64);
+        let value = entry_fee_offer(&self.chain, self.contract).await.unwrap();
         self.send(from, self.contract, value, Kerros::forceExitCall { index }).await;
     }
     pub fn contract_address(&self) -> Address {
@@ -340,7 +342,7 @@ impl Running {
     pub async fn prove(&mut self, rig: &Rig) -> u64 {
         let lease = self.lease("simulator").await.expect("a sealed batch");
         let batch = SealedBatch::decode(&lease.sealed_batch, &rig.key.shape).unwrap();
-        let proof = simulator::prove(&rig.key, rig.domain(), &batch).encode();
+        let proof = trapdoor::prove(&rig.key, rig.domain(), &batch).unwrap().encode();
         self.submit_proof(&lease, proof).await.unwrap();
         lease.batch_number
     }

@@ -1,7 +1,6 @@
 //! Posting to the real contract: in order, once, and never what does not fit.
 
 use crate::rig::{Rig, Running, exit, owner, wallet};
-use crate::simulator;
 use alloy::primitives::{B256, Bytes, U256};
 use alloy::sol_types::SolEvent;
 use kerros_protocol::batch::SealedBatch;
@@ -13,6 +12,7 @@ use kerros_sequencer::main_chain::{
 use kerros_sequencer::settlement::contract::{Contract, post_call};
 use kerros_sequencer::{Config, Sequencer, StartError};
 use kerros_verifier::contract::Kerros;
+use kerros_verifier::trapdoor;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -58,7 +58,7 @@ async fn verified_batches_are_posted_in_order_and_become_final() {
     let contract = contract(&rig);
     for (proved, lease) in leases.iter().enumerate().rev() {
         let batch = SealedBatch::decode(&lease.sealed_batch, &rig.key.shape).unwrap();
-        let proof = simulator::prove(&rig.key, rig.domain(), &batch).encode();
+        let proof = trapdoor::prove(&rig.key, rig.domain(), &batch).unwrap().encode();
         if proved == 0 {
             assert_eq!(contract.batch_number().await.unwrap(), 0, "nothing before the first");
         }
@@ -90,7 +90,7 @@ async fn a_post_that_was_never_recorded_is_found_on_the_chain_after_a_restart() 
     let batch = running.sealed(1, &rig.key.shape).await;
     running.stop().await;
     // The sequencer died after sending: the chain has the batch, the journal does not know.
-    let proof = simulator::prove(&rig.key, rig.domain(), &batch);
+    let proof = trapdoor::prove(&rig.key, rig.domain(), &batch).unwrap();
     let call = Kerros::postCall { p: kerros_verifier::post::post(&batch, &proof) };
     rig.send(0, rig.contract, U256::ZERO, call).await;
     let nonce = rig.chain.nonce(wallet(0).address()).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_foreign_batch_on_the_chain_halts_settlement_and_not_the_service() {
     let mut foreign = running.sealed(1, &rig.key.shape).await;
     running.stop().await;
     foreign.new.0.swap(0, 1);
-    let proof = simulator::prove(&rig.key, rig.domain(), &foreign);
+    let proof = trapdoor::prove(&rig.key, rig.domain(), &foreign).unwrap();
     let call = Kerros::postCall { p: kerros_verifier::post::post(&foreign, &proof) };
     rig.send(0, rig.contract, U256::ZERO, call).await;
 
@@ -270,7 +270,7 @@ async fn lost_answers_and_failing_calls_neither_lose_nor_repeat_a_post() {
 #[test]
 fn a_post_of_the_calldata_is_what_the_contract_reads() {
     let shape = "4,2,8,2,2".parse().unwrap();
-    let key = simulator::key(shape, 4, 6);
+    let key = trapdoor::key(shape, 4, 6);
     let empty = kerros_protocol::commitment::Commitments::empty();
     let batch = SealedBatch {
         number: 1,
@@ -285,7 +285,7 @@ fn a_post_of_the_calldata_is_what_the_contract_reads() {
         transfers: Vec::new(),
         exits: Vec::new(),
     };
-    let proof = simulator::prove(&key, ark_bn254::Fr::from(1u64), &batch);
+    let proof = trapdoor::prove(&key, ark_bn254::Fr::from(1u64), &batch).unwrap();
     let calldata = post_call(&batch, &proof);
     assert_eq!(calldata.len(), 4 + 32 + 38 * 32 + 32 + 32);
 }

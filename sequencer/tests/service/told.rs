@@ -4,7 +4,6 @@
 
 use crate::child::{BALANCE, PAYERS, Process, Site};
 use crate::rig::{account_key, owner};
-use crate::simulator;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::proto::prover_service_client::ProverServiceClient;
@@ -14,6 +13,7 @@ use kerros_protocol::transaction::SignedTransaction;
 use kerros_protocol::transition::replay;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::journal::Journal;
+use kerros_verifier::trapdoor;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub async fn prove(key: VerificationKey, domain: ark_bn254::Fr, address: String)
         let request = proto::SubmitProofRequest {
             batch_number: lease.batch_number,
             epoch: lease.epoch,
-            proof: simulator::prove(&key, domain, &batch).encode(),
+            proof: trapdoor::prove(&key, domain, &batch).unwrap().encode(),
             phases: Vec::new(),
             constraints: 0,
         };

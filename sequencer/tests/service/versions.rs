@@ -1,12 +1,12 @@
 //! A database that an earlier version left behind.
 
 use crate::rig::{Rig, owner, wallet};
-use crate::simulator;
 use alloy::primitives::U256;
 use kerros_protocol::proto::BatchState;
 use kerros_sequencer::Config;
 use kerros_sequencer::journal::{Happened, Journal, PostRecord};
 use kerros_sequencer::settlement::contract::post_call;
+use kerros_verifier::trapdoor;
 use prost::Message;
 
 /// The build before had no families for openings. Its databases are whole, and have a watermark.
@@ -49,7 +49,7 @@ async fn a_post_signed_by_the_version_before_attempts_is_sent_and_not_signed_aga
     running.prove(&rig).await;
     let batch = running.sealed(1, &rig.key.shape).await;
     running.stop().await;
-    let proof = simulator::prove(&rig.key, rig.domain(), &batch);
+    let proof = trapdoor::prove(&rig.key, rig.domain(), &batch).unwrap();
     let input = post_call(&batch, &proof).into();
     let chain = &rig.chain;
     let signed = wallet(0).prepare(chain, Some(rig.contract), U256::ZERO, input).await.unwrap();

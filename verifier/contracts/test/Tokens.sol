@@ -105,12 +105,58 @@ contract FalseToken is TestToken("False", "FLS", 6) {
     }
 }
 
-/// @title Calls the sender before it moves its tokens
+/// @title Calls whoever's tokens it moves, and whoever gets them by a transfer
 contract HookToken is TestToken("Hook", "HOK", 6) {
+    function transfer(address to, uint256 amount) external override returns (bool) {
+        _move(msg.sender, to, amount);
+        if (to.code.length != 0) Receiver(to).tokensMoving();
+        return true;
+    }
+
     function transferFrom(address from, address to, uint256 amount) external override returns (bool) {
         _spend(from, amount);
         if (from.code.length != 0) Receiver(from).tokensMoving();
         _move(from, to, amount);
         return true;
+    }
+}
+
+/// @title Plain until told otherwise: what a token may do after it was registered
+contract MoodyToken is TestToken("Moody", "MDY", 6) {
+    enum Mood { Plain, Reverts, False, Nonsense, Short, Idle, Fee }
+
+    Mood public mood;
+
+    error Moody();
+
+    function setMood(Mood to) external {
+        mood = to;
+    }
+
+    function transfer(address to, uint256 amount) external override returns (bool) {
+        _moodily(msg.sender, to, amount);
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 amount) external override returns (bool) {
+        _spend(from, amount);
+        _moodily(from, to, amount);
+        return true;
+    }
+
+    function _moodily(address from, address to, uint256 amount) private {
+        Mood now_ = mood;
+        if (now_ == Mood.Reverts) revert Moody();
+        if (now_ == Mood.Plain || now_ == Mood.Nonsense || now_ == Mood.Short) _move(from, to, amount);
+        if (now_ == Mood.Fee) {
+            _move(from, to, amount - 1);
+            _move(from, address(1), 1);
+        }
+        if (now_ == Mood.False || now_ == Mood.Nonsense || now_ == Mood.Short) {
+            assembly {
+                mstore(0, mul(2, eq(now_, 3)))
+                return(0, sub(32, mul(31, eq(now_, 4))))
+            }
+        }
     }
 }

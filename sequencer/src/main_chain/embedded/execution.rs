@@ -4,6 +4,7 @@
 
 use super::super::{Call, MainChainError, Refusal};
 use super::store::{AccountRecord, Changes, Store};
+use super::trace::{Recorder, Trace};
 use alloy::consensus::transaction::Recovered;
 use alloy::consensus::{Transaction, TxEnvelope, Typed2718};
 use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256};
@@ -11,9 +12,10 @@ use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction, Resul
 use revm::context::{BlockEnv, Context, TxEnv};
 use revm::context_interface::either::Either;
 use revm::database_interface::{DBErrorMarker, DatabaseRef, WrapDatabaseRef};
+use revm::handler::MainnetContext;
 use revm::primitives::hardfork::SpecId;
 use revm::state::{AccountInfo, Bytecode, EvmState};
-use revm::{ExecuteEvm, MainBuilder, MainContext};
+use revm::{ExecuteEvm, InspectEvm, MainBuilder, MainContext};
 
 /// Gas of a block; also the bound of calls.
 pub const BLOCK_GAS_MAX: u64 = 60_000_000;
@@ -84,8 +86,40 @@ pub fn transact(
     transaction: &Recovered<TxEnvelope>,
 ) -> Result<(ExecutionResult, Changes), MainChainError> {
     let tx = environment(transaction)?;
+    let mut evm = context(store, chain_id, number, timestamp).build_mainnet();
+    let ResultAndState { result, state } = evm.transact(tx).map_err(refused)?;
+    Ok((result, changes(state)))
+}
+
+/// Runs a transaction like [`transact`], drops what it changed and tells what it spent its gas on.
+pub fn trace(
+    store: &Store,
+    chain_id: u64,
+    number: u64,
+    timestamp: u64,
+    transaction: &Recovered<TxEnvelope>,
+) -> Result<Trace, MainChainError> {
+    let tx = environment(transaction)?;
+    let limit = tx.gas_limit;
+    let mut recorder = Recorder::default();
+    let context = context(store, chain_id, number, timestamp);
+    let mut evm = context.build_mainnet_with_inspector(&mut recorder);
+    let result = evm.inspect_tx(tx).map_err(refused)?.result;
+    let gas = result.gas();
+    let (gas_used, refund, floor) = (gas.tx_gas_used(), gas.inner_refunded(), gas.floor_gas());
+    let (intrinsic, steps) = recorder.finish(limit, gas.total_gas_spent());
+    Ok(Trace { gas_used, intrinsic, steps, refund, floor })
+}
+
+/// Block `number`, on the state after its parent.
+fn context(
+    store: &Store,
+    chain_id: u64,
+    number: u64,
+    timestamp: u64,
+) -> MainnetContext<WrapDatabaseRef<State<'_>>> {
     let state = State { store, number: number - 1 };
-    let mut evm = Context::mainnet()
+    Context::mainnet()
         .with_db(WrapDatabaseRef(state))
         .modify_cfg_chained(|cfg| {
             *cfg = std::mem::take(cfg)
@@ -93,9 +127,6 @@ pub fn transact(
                 .with_chain_id(chain_id);
         })
         .with_block(block(number, timestamp, BASE_FEE))
-        .build_mainnet();
-    let ResultAndState { result, state } = evm.transact(tx).map_err(refused)?;
-    Ok((result, changes(state)))
 }
 
 /// Runs a call on the state after block `state_of`, as if in block `number` at `timestamp`. The

@@ -9,12 +9,14 @@ mod execution;
 mod genesis;
 mod offer;
 mod store;
+mod trace;
 
 pub(super) use execution::{BASE_FEE, BLOCK_GAS_MAX, TRANSACTION_GAS_MAX};
 pub use genesis::{DEVELOPMENT_CHAIN_ID, Genesis, development_wallet};
 pub use offer::Embedded;
 pub(super) use offer::PRIORITY_FEE;
 pub use store::{BlockRecord, ReceiptRecord};
+pub use trace::{Operation, Step, Trace};
 
 use super::{At, Call, LogEntry, MainChainError, Refusal};
 use alloy::consensus::transaction::Recovered;
@@ -207,6 +209,18 @@ impl Chain {
         block: u64,
     ) -> Result<Option<Recovered<TxEnvelope>>, MainChainError> {
         self.store.transaction(block)?.map(|raw| decode(&raw)).transpose()
+    }
+
+    /// Runs a block's transaction again, on the state it met, and tells what it spent its gas on.
+    /// `None` if the chain does not know it.
+    pub fn trace(&self, transaction: B256) -> Result<Option<Trace>, MainChainError> {
+        let Some(number) = self.block_of(transaction)? else {
+            return Ok(None);
+        };
+        let timestamp = self.existing(number)?.header.timestamp;
+        let found = self.transaction_in(number)?;
+        let run = |found| execution::trace(&self.store, self.chain_id, number, timestamp, &found);
+        found.map(run).transpose()
     }
 
     /// Number of the block that holds a transaction.

@@ -63,7 +63,7 @@ async fn tokens_that_take_a_fee_or_do_not_move_are_refused() {
     world.fund(token, &world.alice).await;
     let call = deposit_call(asset, 5, 1, world.alice.address());
     let refused = refusal(world.pay(&world.alice, world.kerros, call, ENTRY_FEE).await);
-    let E::ReceivedAmount(amounts) = refused else { panic!("{refused:?}") };
+    let E::MovedAmount(amounts) = refused else { panic!("{refused:?}") };
     assert_eq!((amounts.expected, amounts.got), (U256::from(500), U256::from(499)));
 
     let token = world.place(FALSE).await;

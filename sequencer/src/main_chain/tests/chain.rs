@@ -1,6 +1,7 @@
 //! The embedded chain by itself: restart, refusals, old states, time, and bad requests.
 
 use super::world::{embedded, fixed_clock, wallet};
+use crate::main_chain::embedded::Operation;
 use crate::main_chain::rpc::{RpcOptions, router};
 use crate::main_chain::{
     At, Call, Embedded, Genesis, LogQuery, MainChain, MainChainError, Refusal, deploy, submit,
@@ -51,6 +52,29 @@ async fn a_restart_resumes_at_the_same_head_with_the_same_state() {
         Embedded::open(directory.path(), &other, fixed_clock()),
         Err(MainChainError::GenesisMismatch { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_trace_adds_up_to_the_receipt_and_tells_steps_apart() {
+    let (chain, _directory) = embedded();
+    let alice = wallet(1);
+    let token = deploy(&chain, &alice, test_token_code("T", "T", 6)).await.unwrap();
+    let call = TestToken::mintCall { to: alice.address(), amount: U256::from(5) }.abi_encode();
+    let bytes = call.clone().into();
+    let receipt = submit(&chain, &alice, Some(token), U256::ZERO, bytes).await.unwrap();
+    let trace = chain.chain().trace(receipt.transaction).unwrap().expect("mined");
+    let tokens: u64 = call.iter().map(|byte| if *byte == 0 { 1 } else { 4 }).sum();
+    assert_eq!((trace.intrinsic, trace.floor), (21_000 + 4 * tokens, 21_000 + 10 * tokens));
+    let spent = trace.intrinsic + trace.steps.iter().map(|step| step.gas).sum::<u64>();
+    assert_eq!((trace.gas_used, receipt.gas_used), (spent - trace.refund, spent - trace.refund));
+    let count = |wanted: &dyn Fn(&Operation) -> bool| {
+        trace.steps.iter().filter(|step| wanted(&step.operation)).count()
+    };
+    assert_eq!(count(&|operation| *operation == Operation::Log), 1);
+    assert_eq!(count(&|operation| *operation == Operation::LoadInput { offset: 36 }), 1);
+    assert_eq!(count(&|operation| *operation == Operation::Hash { length: 64 }), 1);
+    assert!(count(&|operation| *operation == Operation::Storage) >= 2);
+    assert_eq!(chain.chain().trace(Default::default()).unwrap(), None);
 }
 
 #[tokio::test]

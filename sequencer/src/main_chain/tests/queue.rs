@@ -1,8 +1,11 @@
 //! What enters the queue, at what price and with what deadline.
 
 use super::data::Data;
-use super::world::{ENTRY_FEE, ENTRY_WINDOW, FORCE_WINDOW, UNIT, World, deposit_call, refusal};
+use super::world::{
+    ENTRY_FEE, ENTRY_FEE_BASE, ENTRY_WINDOW, FORCE_WINDOW, UNIT, World, deposit_call, refusal,
+};
 use crate::main_chain::At;
+use crate::main_chain::embedded::BASE_FEE;
 use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolEvent;
 use kerros_verifier::contract::{Kerros, KerrosErrors as E, TestToken};
@@ -35,7 +38,7 @@ async fn deposits_that_could_never_be_proved_are_refused() {
         Kerros::depositCall { baseAmount: (U256::from(1) << 64) * U256::from(UNIT), ..good() };
     let refused = refusal(world.pay(&alice, kerros, call, ENTRY_FEE).await);
     assert!(matches!(refused, E::SupplyBound(_)));
-    let refused = refusal(world.pay(&alice, kerros, good(), ENTRY_FEE - 1).await);
+    let refused = refusal(world.pay(&alice, kerros, good(), ENTRY_FEE_BASE - 1).await);
     assert!(matches!(refused, E::EntryFeeTooLow(_)));
     let broke = Kerros::depositCall { baseAmount: U256::from(10_000_000 * UNIT), ..good() };
     let refused = refusal(world.pay(&alice, kerros, broke, ENTRY_FEE).await);
@@ -84,7 +87,8 @@ async fn entries_keep_what_they_bind_and_their_deadline_counts_those_before() {
     assert_eq!(second.entry.sender, world.bob.address());
     assert!(second.pending);
     // 1 + 2/16 of the base
-    let fee = world.read(Kerros::entryFeeCall {}).await;
+    let base_fee = U256::from(BASE_FEE);
+    let fee = world.read(Kerros::entryFeeAtCall { baseFee: base_fee }).await;
     assert_eq!(fee, U256::from(ENTRY_FEE + 2 * ENTRY_FEE / 16));
 }
 
@@ -97,7 +101,7 @@ async fn forced_exits_name_an_index_of_the_ledger() {
         assert!(matches!(refused, E::BadIndex(_)), "{index}");
     }
     let call = Kerros::forceExitCall { index: 3 };
-    let refused = refusal(world.pay(&world.alice, world.kerros, call, ENTRY_FEE - 1).await);
+    let refused = refusal(world.pay(&world.alice, world.kerros, call, ENTRY_FEE_BASE - 1).await);
     assert!(matches!(refused, E::EntryFeeTooLow(_)));
     world.force(&world.alice, 3).await;
 }

@@ -2,7 +2,7 @@
 
 use super::data::{Data, SHAPE};
 use super::forge::{self, K_GENESIS, K_MAX, Ledger};
-use crate::main_chain::embedded::development_wallet;
+use crate::main_chain::embedded::{BASE_FEE, development_wallet};
 use crate::main_chain::{
     At, Call, Clock, Embedded, Genesis, MainChain, MainChainError, Receipt, Wallet, deploy, submit,
 };
@@ -17,8 +17,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-/// Fee in wei of an entry that meets an empty queue.
-pub const ENTRY_FEE: u64 = 1_600;
+/// Wei that pay for an entry that meets an empty queue, on a chain with the embedded one's base fee.
+pub const ENTRY_FEE: u64 = ENTRY_FEE_BASE + 2 * ENTRY_GAS * BASE_FEE;
+/// What the deployment asks for.
+pub const ENTRY_FEE_BASE: u64 = 32_000_000_000;
+/// `ENTRY_GAS` in `Queue.sol`.
+const ENTRY_GAS: u64 = 60_000;
 pub const FORCE_WINDOW: u64 = 86_400;
 pub const ENTRY_WINDOW: u64 = 60;
 pub const SILENCE: u64 = 43_200;
@@ -64,7 +68,7 @@ pub fn parameters() -> Parameters {
         forceWindow: FORCE_WINDOW,
         entryWindow: ENTRY_WINDOW,
         silence: SILENCE,
-        entryFee: u128::from(ENTRY_FEE),
+        entryFee: u128::from(ENTRY_FEE_BASE),
     }
 }
 
