@@ -246,6 +246,17 @@ impl Sequencer {
         let metrics_address =
             metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
+        let next = shared.read().await.queue_next();
+        let follower = QueueFollower {
+            contract: contract.clone(),
+            shared: shared.clone(),
+            commands: commands.clone(),
+            journal: Arc::clone(&journal),
+            confirmations: config.confirmations,
+            poll_ms: config.poll_ms,
+            cursor: Cursor::new(&journal, next)?,
+        };
+        follower.begin().await?;
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Tasks::default();
         let health = Arc::new(Health::new(Vec::new()));
@@ -275,20 +286,6 @@ impl Sequencer {
         let ticks = Ticks { commands: commands.clone(), proving, journal: Arc::clone(&journal) };
         tasks.background("ticks", ticks.run());
         tasks.background("disk", look_at_disk(disk.clone()));
-        let next = shared.read().await.queue_next();
-        let follower = QueueFollower {
-            contract: contract.clone(),
-            shared: shared.clone(),
-            commands: commands.clone(),
-            journal: Arc::clone(&journal),
-            confirmations: config.confirmations,
-            poll_ms: config.poll_ms,
-            cursor: Cursor::new(&journal, next)?,
-        };
-        // So that the first request meets a sequencer that knows the registered assets.
-        if let Some((view, _)) = follower.look().await? {
-            shared.set_view(view);
-        }
         tasks.background("queue", async move { Ok(follower.run().await?) });
         let settlement = Settlement {
             poster: config.wallet.clone().map(|wallet| Poster {

@@ -14,6 +14,7 @@ pub mod view;
 use crate::journal::JournalError;
 use crate::limits::{RETRY_MS_MAX, RETRY_MS_MIN};
 use crate::main_chain::{MainChainError, Refusal};
+use kerros_verifier::contract::KerrosErrors;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -96,6 +97,15 @@ pub(crate) fn is_curable(error: &MainChainError) -> bool {
                         | Refusal::AlreadyKnown
                 )
         )
+}
+
+/// Whether the contract's queue is not the one that a batch serves: entries that were deep enough when
+/// they were taken are not there, or others are.
+pub(crate) fn is_other_queue(error: &MainChainError) -> bool {
+    let other = |error: &KerrosErrors| {
+        matches!(error, KerrosErrors::QueueTooShort(_) | KerrosErrors::QueueMismatch(_))
+    };
+    error.contract_error().is_some_and(other)
 }
 
 /// Pauses that double up to a bound.

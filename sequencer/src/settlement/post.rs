@@ -7,21 +7,22 @@
 //! until then has the first. The poster's account is for posts alone: what else waits with its next
 //! number is outbid.
 
+mod adopt;
+mod wait;
+
 use super::attempts::{self, Attempt, History, Next};
-use super::contract::{Contract, Posted, post_call};
+use super::contract::{Contract, post_call};
 use super::view::{View, Watched};
-use super::{Halt, StepError};
-use crate::journal::{
-    BatchRecord, BlockPlace, Empty, Happened, Journal, PostRecord, SettlementRecord,
-};
+use super::{Halt, StepError, is_other_queue};
+use crate::journal::{BatchRecord, Empty, Happened, Journal, PostRecord};
 use crate::lifecycle::Lifecycle;
-use crate::limits::{DOUBTED_HALTS_MAX, LOG_BLOCKS_MAX, RESEND_MS, REVERTS_MAX};
-use crate::main_chain::{At, Call, Fees, MainChainError, Refusal, Wallet};
+use crate::limits::DOUBTED_HALTS_MAX;
+use crate::main_chain::{Call, Fees, MainChainError, Refusal, Wallet};
 use crate::ordering::Clock;
 use crate::planted::{Bug, planted};
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
-use alloy::primitives::{B256, U256};
+use alloy::primitives::B256;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::proto::BatchState;
 use kerros_protocol::transcript::BatchProof;
@@ -122,7 +123,7 @@ impl Poster {
         history.lost(&self.journal, (self.clock)())?;
         match attempts::next(&history, view.nonce, (self.clock)(), self.bump_ms) {
             Next::Sign => self.post_first(&record, history, view).await,
-            Next::Watch => self.watch(history, None).await,
+            Next::Watch => self.watch(history, None, view).await,
             Next::Bump => self.bump(history, None, view).await,
             Next::Fill => self.fill(view).await,
             Next::Bury => self.bury(history, view).await,
@@ -146,77 +147,6 @@ impl Poster {
             }
         }
         Ok(())
-    }
-
-    /// The chain has this batch: checks that it is ours and records where it is.
-    async fn adopt(&self, record: BatchRecord, view: &View) -> Result<Progress, StepError> {
-        let (number, chain) = (record.number, &self.contract().chain);
-        let mut history = History::load(&self.journal, number)?;
-        let mut found = None;
-        for attempt in history.attempts.iter().rev() {
-            let receipt = chain.receipt(attempt.hash()).await?;
-            found = receipt.and_then(|receipt| self.contract().posted(number, &receipt.logs));
-            if found.is_some() {
-                break;
-            }
-        }
-        if found.is_none() {
-            found = self.search(&record, view).await?;
-        }
-        // Nodes show a block's state before its logs and receipts: ask again, and say so.
-        let missing = || MainChainError::Nonsense {
-            reason: format!(
-                "the contract has {} batches, but no event of batch {number}",
-                view.batches
-            ),
-        };
-        let posted = found.ok_or_else(missing)?;
-        if posted.new_root.as_slice() != record.new_root {
-            let ours = hex::encode(&record.new_root);
-            let theirs = hex::encode(posted.new_root);
-            return Err(Halt::ForeignBatch { number, theirs, ours }.into());
-        }
-        if record.state() < BatchState::Verified {
-            // Ours by its root, although no proof is stored: posted by a stranger. Its place
-            // counts; what we still miss is only the proof's bytes.
-            tracing::warn!(batch = number, "on the main chain without a proof of ours");
-        }
-        let receipt = chain.receipt(posted.transaction).await?;
-        let place = BlockPlace { number: posted.block, hash: posted.block_hash.to_vec() };
-        history.included(&self.journal, posted.transaction, &place, (self.clock)())?;
-        let settlement = SettlementRecord {
-            transaction: posted.transaction.to_vec(),
-            block: posted.block,
-            block_hash: place.hash,
-            gas_used: receipt.map_or(0, |receipt| receipt.gas_used),
-            posted_ms: (self.clock)(),
-            final_ms: 0,
-            calldata_len: history.attempts.last().map_or(0, |last| last.post.calldata_len),
-        };
-        metrics::counter!(crate::metrics::POSTED).increment(1);
-        metrics::counter!(crate::metrics::POST_GAS).increment(settlement.gas_used);
-        tracing::info!(batch = number, transaction = %posted.transaction, block = posted.block, "Posted");
-        self.lifecycle.update(number, |record| {
-            record.settlement = Some(settlement);
-            record.set_state(BatchState::Posted);
-        })?;
-        Ok(Progress::Moved)
-    }
-    async fn search(&self, record: &BatchRecord, view: &View) -> Result<Option<Posted>, StepError> {
-        let before = self.lifecycle.record(record.number.saturating_sub(1))?;
-        let floor = before.and_then(|before| before.settlement).map_or(0, |place| place.block);
-        let mut to = view.head.number;
-        loop {
-            let from = to.saturating_sub(LOG_BLOCKS_MAX - 1).max(floor);
-            let logs = self.contract().posts(from, to).await?;
-            if let Some(posted) = self.contract().posted(record.number, &logs) {
-                return Ok(Some(posted));
-            }
-            if from <= floor {
-                return Ok(None);
-            }
-            to = from - 1;
-        }
     }
 
     fn sealed(&self, record: &BatchRecord) -> Result<(SealedBatch, Body), StepError> {
@@ -274,21 +204,18 @@ impl Poster {
     ) -> Result<Progress, StepError> {
         let number = history.batch;
         let chain = Arc::clone(&self.contract().chain);
-        let refused = |error: MainChainError| match error {
-            MainChainError::Reverted { .. } | MainChainError::Halted { .. } => {
-                StepError::Halt(Halt::Refused { number, source: error })
-            }
-            other => StepError::Chain(other),
+        let gas = match chain.estimate_gas(body.call.clone(), view.at()).await {
+            Ok(gas) => gas,
+            Err(error) => return self.refused(number, error),
         };
-        let gas = chain.estimate_gas(body.call.clone(), view.at()).await.map_err(refused)?;
         let suggested = chain.fees().await?;
-        let had = before.map(|before| self.offer(number, before)).transpose()?;
+        let had = before.map(|before| Self::offer(number, before)).transpose()?;
         let had = if planted(Bug::SmallBump) { None } else { had };
         let fees = attempts::fees(suggested, had, self.fee_max);
         if fees.is_none() || suggested.max_fee_per_gas > self.fee_max {
             self.watched.waits.fee(number, suggested.max_fee_per_gas, self.fee_max);
         }
-        let Some(fees) = fees else { return self.watch(history, Some(nonce)).await };
+        let Some(fees) = fees else { return self.watch(history, Some(nonce), view).await };
         let calldata_len = body.calldata_len;
         let limit = gas.saturating_add(gas / 8);
         let signed = self.wallet.sign_for(view.chain_id, body.call, nonce, limit, fees);
@@ -318,9 +245,25 @@ impl Poster {
         );
         self.send(history, attempt).await
     }
-    fn offer(&self, number: u64, attempt: &Attempt) -> Result<Fees, StepError> {
+    /// What an attempt says.
+    fn body(&self, number: u64, attempt: &Attempt) -> Result<Body, StepError> {
+        let envelope = TxEnvelope::decode_2718(&mut attempt.post.raw.as_slice());
+        let envelope = envelope.map_err(|_| Self::unreadable(number, attempt))?;
+        let call = Call {
+            from: Some(self.wallet.address()),
+            to: envelope.to(),
+            value: envelope.value(),
+            input: envelope.input().clone(),
+            gas: None,
+        };
+        Ok(Body { call, calldata_len: attempt.post.calldata_len })
+    }
+    fn unreadable(number: u64, attempt: &Attempt) -> Halt {
         let what = format!("attempt {}: its transaction cannot be read", attempt.number);
-        Ok(attempt.offer().ok_or(Halt::Unreadable { number, what })?.0)
+        Halt::Unreadable { number, what }
+    }
+    fn offer(number: u64, attempt: &Attempt) -> Result<Fees, StepError> {
+        Ok(attempt.offer().ok_or_else(|| Self::unreadable(number, attempt))?.0)
     }
 
     async fn send(&mut self, mut history: History, number: u32) -> Result<Progress, StepError> {
@@ -338,151 +281,28 @@ impl Poster {
                 }
                 Ok(Progress::Moved)
             }
-            Err(error @ (MainChainError::Reverted { .. } | MainChainError::Halted { .. })) => {
-                Err(Halt::Refused { number: batch, source: error }.into())
-            }
             Err(error) => {
                 let cheap = matches!(error, MainChainError::Refused(Refusal::FeeTooLow { .. }));
                 if cheap && !attempt.underpriced {
                     let what = Happened::Underpriced(Empty {});
                     history.add(&self.journal, number, (self.clock)(), what)?;
                 }
-                Err(error.into())
+                self.refused(batch, error)
             }
         }
     }
-
-    /// Nothing new: but a node may have forgotten what waits, or never have got it.
-    async fn watch(
-        &mut self,
-        mut history: History,
-        nonce: Option<u64>,
-    ) -> Result<Progress, StepError> {
-        let Some(attempt) = waiting(&history, nonce).cloned() else { return Ok(Progress::Idle) };
-        let (hash, now) = (attempt.hash(), (self.clock)());
-        let just = |at: u64| now.saturating_sub(at) < RESEND_MS && at <= now;
-        if self.resent.is_some_and(|(sent, at)| sent == hash && just(at)) {
-            return Ok(Progress::Idle);
-        }
-        if self.contract().chain.transaction(hash).await?.is_none() {
-            if attempt.sent {
-                tracing::warn!(
-                    batch = history.batch,
-                    attempt = attempt.number,
-                    transaction = %hash,
-                    "the chain does not know this post any more: sending it again"
-                );
+    /// The call cannot be done. If only because the queue is another one since a deep reorganisation, it
+    /// can be done again once the chain has the entries that the batch serves: waits for that.
+    fn refused(&self, number: u64, source: MainChainError) -> Result<Progress, StepError> {
+        match source {
+            source if is_other_queue(&source) => {
+                self.watched.waits.queue(number, &source);
+                Ok(Progress::Idle)
             }
-            return self.send(history, attempt.number).await;
-        }
-        if !attempt.sent {
-            // The answer was lost, or the process died before it came.
-            history.add(&self.journal, attempt.number, now, Happened::Sent(Empty {}))?;
-        }
-        Ok(Progress::Idle)
-    }
-
-    /// The same call and number for more.
-    async fn bump(
-        &mut self,
-        history: History,
-        nonce: Option<u64>,
-        view: &View,
-    ) -> Result<Progress, StepError> {
-        let Some(last) = waiting(&history, nonce).cloned() else { return Ok(Progress::Idle) };
-        let unreadable = |_| Halt::Unreadable {
-            number: history.batch,
-            what: format!("attempt {}: its transaction cannot be read", last.number),
-        };
-        let envelope = TxEnvelope::decode_2718(&mut last.post.raw.as_slice());
-        let envelope = envelope.map_err(unreadable)?;
-        let call = Call {
-            from: Some(self.wallet.address()),
-            to: envelope.to(),
-            value: envelope.value(),
-            input: envelope.input().clone(),
-            gas: None,
-        };
-        let body = Body { call, calldata_len: last.post.calldata_len };
-        let mut nonce = last.post.nonce;
-        if planted(Bug::NewNonce) {
-            nonce = self.contract().chain.nonce(self.wallet.address()).await?;
-        }
-        self.sign_and_send(history, body, nonce, Some(&last), view).await
-    }
-
-    /// A number before that of the waiting post is not used, although something had used it before a
-    /// reorganisation: a payment of nothing to ourselves takes it.
-    async fn fill(&mut self, view: &View) -> Result<Progress, StepError> {
-        let filling = History::load(&self.journal, 0)?;
-        let Some(last) = waiting(&filling, Some(view.nonce)) else {
-            tracing::warn!(nonce = view.nonce, "a number before the waiting post's is not used");
-            let address = self.wallet.address();
-            let call = Call {
-                from: Some(address),
-                to: Some(address),
-                value: U256::ZERO,
-                ..Call::default()
-            };
-            let body = Body { call, calldata_len: 0 };
-            return self.sign_and_send(filling, body, view.nonce, None, view).await;
-        };
-        let late = (self.clock)().saturating_sub(last.post.signed_ms) >= self.bump_ms;
-        match late || last.underpriced {
-            true => self.bump(filling, Some(view.nonce), view).await,
-            false => self.watch(filling, Some(view.nonce)).await,
-        }
-    }
-
-    /// The number of the live attempts is used, and the batch is not there: once that is final none of
-    /// them can put it there any more.
-    async fn bury(&mut self, mut history: History, view: &View) -> Result<Progress, StepError> {
-        let Some(nonce) = history.live().map(|last| last.post.nonce) else {
-            return Ok(Progress::Moved);
-        };
-        let chain = Arc::clone(&self.contract().chain);
-        let confirmations = if planted(Bug::BuriedEarly) { 0 } else { self.watched.confirmations };
-        let Some(deep) = view.head.number.checked_sub(confirmations) else {
-            return Ok(Progress::Idle);
-        };
-        let Some(deep) = chain.block(deep).await? else { return Ok(Progress::Idle) };
-        let at = At::Hash(deep.hash);
-        let used = chain.nonce_at(self.wallet.address(), at).await? > nonce;
-        if !used || self.contract().batch_number_at(at).await? >= history.batch {
-            return Ok(Progress::Idle);
-        }
-        let (place, now) = (BlockPlace::from(&deep), (self.clock)());
-        let mut why = None;
-        for attempt in history.all_live().iter().filter(|live| live.post.nonce <= nonce) {
-            let receipt = chain.receipt(attempt.hash()).await?;
-            if let Some(receipt) = receipt.filter(|receipt| !receipt.succeeded) {
-                let block = BlockPlace { number: receipt.block, hash: receipt.block_hash.to_vec() };
-                history.add(&self.journal, attempt.number, now, Happened::Reverted(block))?;
-                why = Some(MainChainError::reverted(receipt.revert.unwrap_or_default()));
+            source @ (MainChainError::Reverted { .. } | MainChainError::Halted { .. }) => {
+                Err(Halt::Refused { number, source }.into())
             }
-            history.add(&self.journal, attempt.number, now, Happened::Dead(place.clone()))?;
-            tracing::warn!(
-                batch = history.batch,
-                attempt = attempt.number,
-                transaction = %attempt.hash(),
-                reverted = why.is_some(),
-                nonce,
-                "attempt is dead: its number is used by another transaction, or it reverted"
-            );
-        }
-        let reverts = history.attempts.iter().filter(|attempt| attempt.reverted).count();
-        match why {
-            // Gas was paid for nothing, although the call could be done when it was signed.
-            Some(source) if reverts >= REVERTS_MAX => {
-                Err(Halt::Refused { number: history.batch, source }.into())
-            }
-            _ => Ok(Progress::Moved),
+            other => Err(other.into()),
         }
     }
-}
-
-/// The last attempt that may still be included, with this number if one is asked for.
-fn waiting(history: &History, nonce: Option<u64>) -> Option<&Attempt> {
-    let mut live = history.attempts.iter().rev().filter(|attempt| attempt.is_live());
-    live.find(|attempt| nonce.is_none_or(|nonce| attempt.post.nonce == nonce))
 }

@@ -121,6 +121,10 @@ impl Waits {
         );
         self.with(|(_, now)| *now = Some(why));
     }
+    pub(super) fn queue(&self, batch: u64, error: &MainChainError) {
+        let why = format!("batch {batch} waits for the queue entries that it serves: {error}");
+        self.with(|(_, now)| *now = Some(why));
+    }
     /// The reason, if there is one.
     pub fn why(&self) -> Option<String> {
         self.with(|(told, _)| told.clone())
