@@ -96,16 +96,24 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
     })
 }
 
+/// What cannot be compared.
+fn refuse_nodes(urls: &[String]) -> Result<(), String> {
+    if urls.len() > 1 && urls.iter().any(|url| url.starts_with(EMBEDDED)) {
+        return Err("main_chain: an embedded chain stands alone".to_owned());
+    }
+    for (number, url) in (1..).zip(urls) {
+        let first = (1..).zip(urls).find(|(_, other)| *other == url);
+        if let Some((first, _)) = first.filter(|(first, _)| *first < number) {
+            return Err(format!("main_chain: node {number} is node {first} again"));
+        }
+    }
+    Ok(())
+}
+
 /// Nodes that are compared.
 fn nodes(urls: &[String]) -> Fallible<Arc<dyn MainChain>> {
-    if urls.iter().any(|url| url.starts_with(EMBEDDED)) {
-        return Err("main_chain: an embedded chain stands alone".into());
-    }
     let mut nodes: Vec<Node> = Vec::new();
     for (number, url) in (1..).zip(urls) {
-        if urls.iter().filter(|other| *other == url).count() > 1 {
-            return Err(format!("main_chain: node {number} is there twice").into());
-        }
         let name = format!("{number} ({})", without_path(url));
         nodes.push(Node { name, chain: Arc::new(Ethereum::connect(url)?) });
     }
@@ -196,6 +204,9 @@ fn settings() -> Result<Arguments, ExitCode> {
             Err(error) => return Err(wrong(&error)),
         };
     if let Some(Err(error)) = arguments.poster_key_file.as_deref().map(refuse_key) {
+        return Err(wrong(&error));
+    }
+    if let Err(error) = refuse_nodes(&arguments.main_chain) {
         return Err(wrong(&error));
     }
     if arguments.print_config {

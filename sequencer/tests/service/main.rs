@@ -22,6 +22,7 @@ mod reads;
 mod receipts;
 mod rejections;
 mod rig;
+mod rpc_faults;
 mod sealing;
 mod settings;
 mod settlement;
