@@ -89,7 +89,7 @@ metrics! {
     POST_GAS, Counter, "kerros_post_gas_total", "gas", [], "Gas of their posts.";
     POST_ATTEMPTS, Counter, "kerros_post_attempts_total", "transactions", ["kind"], "Transactions signed to post a batch: the first with a number (first), or one with higher fees in place of another (bump).";
     POST_FEE, Gauge, "kerros_post_fee_gwei", "gwei per gas", [], "The most that the last of them offers.";
-    POSTING_WAITS, Gauge, "kerros_posting_waits", "0 or 1", [], "1 while nothing can be posted because fees are above the maximum, or the main chain shows old blocks or another chain.";
+    POSTING_WAITS, Gauge, "kerros_posting_waits", "0 or 1", [], "1 while nothing can be posted although something could be: fees above the maximum, an old head or another chain, nodes that disagree, queue entries that a reorganisation took.";
     POSTER_BALANCE, Gauge, "kerros_poster_balance_ether", "ether", [], "What the poster's account has left for posts.";
     FINAL, Gauge, "kerros_batch_final", "batch number", [], "The last final batch.";
     HALTED, Gauge, "kerros_settlement_halted", "0 or 1", [], "1 once settlement waits for an operator: ALERT.";

@@ -3,19 +3,19 @@
 //!
 //! The contract keeps its own ledger from the posted data alone.
 
-use crate::main_chain::{
-    Answer, At, BlockHead, Call, Fees, LogEntry, LogQuery, MainChain, MainChainError,
-    PublishedTransaction, Receipt, Refusal,
-};
+mod contract;
+mod node;
+
+use crate::main_chain::{Answer, At, BlockHead, LogEntry, MainChainError, Receipt, Refusal};
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
-use alloy::primitives::{Address, B256, Bytes, U256, Uint, keccak256};
-use alloy::sol_types::{SolCall, SolEvent};
+use alloy::primitives::{Address, B256, Bytes, Uint, keccak256};
+use alloy::sol_types::SolCall;
 use ark_bn254::Fr;
+use contract::LogPlace;
 use kerros_protocol::commitment::Commitments;
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::transcript::Statement;
-use kerros_protocol::transition;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_verifier::contract::Kerros;
 use rand::Rng;
@@ -60,55 +60,6 @@ struct Block {
     receipts: Vec<Receipt>,
     /// Of queue entries; no transaction of ours makes them.
     announced: Vec<LogEntry>,
-}
-
-/// Where logs are.
-struct LogPlace {
-    block: u64,
-    block_hash: B256,
-}
-
-impl LogPlace {
-    fn log(&self, event: &impl SolEvent, transaction: B256, index: u64) -> LogEntry {
-        let Self { block, block_hash } = *self;
-        let data = event.encode_log_data();
-        let topics = data.topics().to_vec();
-        LogEntry {
-            address: CONTRACT,
-            topics,
-            data: data.data,
-            block,
-            block_hash,
-            transaction,
-            index,
-        }
-    }
-    /// The log of a queue entry, after those of posts.
-    fn announce(&self, number: u64, entry: &Entry) -> LogEntry {
-        let Kerros::queueEntryReturn { entry: stored, deadline, .. } = &entry.stored;
-        let (transaction, index) = (B256::repeat_byte(0xee), 1 << 32 | number);
-        if stored.kind == 1 {
-            let event = Kerros::DepositQueued {
-                entry: number,
-                depositor: stored.sender,
-                asset: stored.asset,
-                amount: stored.amount,
-                key: stored.key,
-                owner: stored.owner,
-                fee: U256::ZERO,
-                deadline: *deadline,
-            };
-            return self.log(&event, transaction, index);
-        }
-        let event = Kerros::ForcedExitQueued {
-            entry: number,
-            requester: stored.sender,
-            index: u32::try_from(stored.amount).expect("an index"),
-            fee: U256::ZERO,
-            deadline: *deadline,
-        };
-        self.log(&event, transaction, index)
-    }
 }
 
 #[derive(Clone)]
@@ -361,55 +312,6 @@ impl Inner {
             revert: result.is_err().then(Bytes::new),
         }
     }
-    /// `Kerros.post`, with a proof system that cannot be fooled.
-    fn post(&self, state: &mut ContractState, input: &[u8]) -> Result<Kerros::BatchPosted, String> {
-        let call = Kerros::postCall::abi_decode(input).map_err(|error| error.to_string())?;
-        let post = kerros_verifier::post::read(&self.key, &call.p).map_err(|e| e.to_string())?;
-        if post.number != state.number + 1 {
-            return Err(format!("batch {} after batch {}", post.number, state.number));
-        }
-        let k = state.ledger.k();
-        if post.stored.root(k).0 != state.root {
-            return Err(format!("batch {} starts from another root", post.number));
-        }
-        let claimed = post.data.queue_entries();
-        let (mut deposits, mut forced) =
-            (post.data.deposits.iter(), post.data.exits.iter().filter(|exit| exit.forced));
-        for number in state.head..state.head + claimed {
-            let place = usize::try_from(number).expect("small");
-            let stored = &state.queue.get(place).ok_or("the queue is shorter")?.stored.entry;
-            let served = match stored.kind {
-                1 => deposits.next().is_some_and(|d| {
-                    (d.amount, d.asset.get(), d.key.to_be(), d.owner.0)
-                        == (stored.amount, stored.asset, stored.key.to_be_bytes(), stored.owner.0.0)
-                }),
-                _ => forced.next().is_some_and(|e| {
-                    (u64::from(e.from.get()), e.recipient.0) == (stored.amount, stored.sender.0.0)
-                }),
-            };
-            if !served {
-                return Err(format!("entry {number} is another"));
-            }
-        }
-        let statement = post.statement(&self.key, self.domain, k, state.head);
-        if post.proof.h != good(&statement) {
-            return Err(format!("the proof of batch {} does not hold", post.number));
-        }
-        if post.grown.is_some() {
-            state.ledger.grow();
-        }
-        transition::replay(&mut state.ledger, &post.data).map_err(|error| error.to_string())?;
-        (state.number, state.head) = (post.number, statement.end);
-        state.root = statement.new_root().0.into();
-        Ok(Kerros::BatchPosted {
-            number: state.number,
-            newRoot: state.root,
-            first: statement.first,
-            end: statement.end,
-            k: statement.k,
-            beneficiary: Address::from(statement.beneficiary.0),
-        })
-    }
     fn reorganise(&mut self, depth: u64, lose: bool) {
         let depth = depth.min(CONFIRMATIONS).min(self.tip().head.number);
         let keep = self.blocks.len() - usize::try_from(depth).expect("small");
@@ -484,120 +386,8 @@ impl Inner {
             self.violation.get_or_insert(wrong);
         }
     }
-    fn call(&self, input: &[u8], at: At) -> Result<Vec<u8>, MainChainError> {
-        let state = self.at(at)?;
-        let selector: [u8; 4] = input[..4].try_into().expect("a selector");
-        Ok(match selector {
-            Kerros::batchNumberCall::SELECTOR => {
-                Kerros::batchNumberCall::abi_encode_returns(&state.number)
-            }
-            Kerros::rootCall::SELECTOR => Kerros::rootCall::abi_encode_returns(&state.root),
-            Kerros::assetCountCall::SELECTOR => Kerros::assetCountCall::abi_encode_returns(&2),
-            Kerros::tailCall::SELECTOR => {
-                Kerros::tailCall::abi_encode_returns(&(state.queue.len() as u64))
-            }
-            Kerros::pendingDepositsCall::SELECTOR => {
-                let waiting = &state.queue[usize::try_from(state.head).expect("small")..];
-                let count = waiting.iter().filter(|entry| entry.stored.entry.kind == 1).count();
-                let count = u32::try_from(count).expect("few");
-                Kerros::pendingDepositsCall::abi_encode_returns(&count)
-            }
-            Kerros::queueEntryCall::SELECTOR => {
-                let call = Kerros::queueEntryCall::abi_decode(input).expect("own call");
-                let place = usize::try_from(call.index).expect("small");
-                Kerros::queueEntryCall::abi_encode_returns(&state.queue[place].stored)
-            }
-            other => panic!("the contract is asked {other:?}"),
-        })
-    }
     fn receipt(&self, transaction: B256) -> Option<Receipt> {
         let receipts = self.blocks.iter().flat_map(|block| &block.receipts);
         receipts.into_iter().find(|receipt| receipt.transaction == transaction).cloned()
-    }
-}
-
-impl MainChain for SimulatedChain {
-    fn chain_id(&self) -> Answer<'_, u64> {
-        self.answer(|_| Ok(CHAIN_ID))
-    }
-    fn head(&self) -> Answer<'_, BlockHead> {
-        self.answer(|inner| {
-            // A node that lags, now and then.
-            let lag = if inner.dice.gen_range(0..200) < inner.trouble { 2 } else { 0 };
-            let place = (inner.blocks.len() - 1).saturating_sub(inner.dice.gen_range(0..=lag));
-            Ok(inner.blocks[place].head)
-        })
-    }
-    fn block(&self, number: u64) -> Answer<'_, Option<BlockHead>> {
-        self.answer(move |inner| {
-            let block = usize::try_from(number).ok().and_then(|n| inner.blocks.get(n));
-            Ok(block.map(|block| block.head))
-        })
-    }
-    fn balance(&self, _: Address, _: At) -> Answer<'_, U256> {
-        self.answer(|_| Ok(U256::MAX))
-    }
-    fn code(&self, _: Address, at: At) -> Answer<'_, Bytes> {
-        self.answer(move |inner| inner.at(at).map(|_| Bytes::from_static(&[1])))
-    }
-    fn nonce(&self, _: Address) -> Answer<'_, u64> {
-        self.answer(|inner| {
-            let mined = inner.tip().state.nonce;
-            Ok((mined..).find(|nonce| !inner.mempool.contains_key(nonce)).unwrap_or(mined))
-        })
-    }
-    fn nonce_at(&self, _: Address, at: At) -> Answer<'_, u64> {
-        self.answer(move |inner| inner.at(at).map(|state| state.nonce))
-    }
-    fn fees(&self) -> Answer<'_, Fees> {
-        self.answer(|inner| {
-            Ok(Fees { max_fee_per_gas: inner.fee_min, max_priority_fee_per_gas: 1 })
-        })
-    }
-    fn call(&self, call: Call, at: At) -> Answer<'_, Bytes> {
-        self.answer(move |inner| Ok(inner.call(&call.input, at)?.into()))
-    }
-    fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64> {
-        self.answer(move |inner| {
-            let mut state = inner.at(at)?.clone();
-            if call.input.is_empty() {
-                return Ok(21_000);
-            }
-            let done = inner.post(&mut state, &call.input);
-            done.map(|_| 500_000).map_err(|_| MainChainError::reverted(Bytes::new()))
-        })
-    }
-    fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256> {
-        self.answer(move |inner| inner.offer(transaction))
-    }
-    fn receipt(&self, transaction: B256) -> Answer<'_, Option<Receipt>> {
-        self.answer(move |inner| Ok(inner.receipt(transaction)))
-    }
-    fn logs(&self, query: LogQuery) -> Answer<'_, Vec<LogEntry>> {
-        self.answer(move |inner| {
-            let blocks = inner.blocks.iter();
-            let wanted = blocks.filter(|b| (query.from..=query.to).contains(&b.head.number));
-            let logs = wanted.flat_map(|block| {
-                let posts = block.receipts.iter().flat_map(|receipt| &receipt.logs);
-                block.announced.iter().chain(posts)
-            });
-            Ok(logs.filter(|log| query.topic0.contains(&log.topics[0])).cloned().collect())
-        })
-    }
-    fn transaction(&self, hash: B256) -> Answer<'_, Option<PublishedTransaction>> {
-        self.answer(move |inner| {
-            let mined = inner.receipt(hash);
-            let waits = inner.mempool.values().any(|waiting| *waiting == hash);
-            let known = inner.sent.get(&hash).filter(|_| waits || mined.is_some());
-            Ok(known.map(|sent| PublishedTransaction {
-                hash,
-                from: Address::ZERO,
-                to: None,
-                nonce: sent.nonce,
-                value: U256::ZERO,
-                input: Bytes::new(),
-                block: mined.map(|receipt| receipt.block),
-            }))
-        })
     }
 }

@@ -225,25 +225,32 @@ async fn a_node_that_fails_is_asked_again_and_gets_every_batch_once() {
 async fn a_post_that_was_sent_and_never_answered_is_found_in_its_block() {
     let rig = Rig::new("4,2,8,2,2", 4, 6).await;
     let proxy = Proxy::start(&rig).await;
-    let mut running = start(&rig, Arc::new(Ethereum::connect(&proxy.url).unwrap())).await;
-    let at = running.handle.metrics_address.unwrap().to_string();
-    for (number, fault) in [(1, Fault::SentAndForgotten), (2, Fault::Silent)] {
+    let node = Arc::new(Ethereum::connect(&proxy.url).unwrap());
+    let mut running = start(&rig, node.clone()).await;
+    let faults =
+        [(Fault::SentAndForgotten, true), (Fault::SentAndForgotten, false), (Fault::Silent, false)];
+    for (number, (fault, restart)) in (1u8..).zip(faults) {
         rig.deposit(1, 1_000, number, owner(0)).await;
         running.served(number.into()).await;
         running.seal().await;
-        let before = nonce(&rig).await;
+        let (before, sent) = (nonce(&rig).await, proxy.sent.load(Ordering::Relaxed));
         proxy.set(fault);
         running.prove(&rig).await;
-        match fault {
-            Fault::Silent => becomes(&at, |codes| !codes.is_empty()).await,
-            _ => {
-                while proxy.sent.load(Ordering::Relaxed) == 0 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
+        if fault == Fault::Silent {
+            let at = running.handle.metrics_address.unwrap().to_string();
+            becomes(&at, |codes| codes.iter().any(|code| code == "MAIN_CHAIN_SILENT")).await;
+        } else {
+            while proxy.sent.load(Ordering::Relaxed) == sent {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
+        if restart {
+            running.stop().await;
+            proxy.set(Fault::None);
+            running = start(&rig, node.clone()).await;
+        }
         proxy.set(Fault::None);
-        // Until the question's time is over.
+        // Without a restart, when the question's time is over.
         while running.batch(number.into()).await.state() != BatchState::Final {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

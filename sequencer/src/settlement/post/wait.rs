@@ -9,7 +9,6 @@ use crate::planted::{Bug, planted};
 use crate::settlement::attempts::{Attempt, History};
 use crate::settlement::view::View;
 use crate::settlement::{Halt, StepError, is_other_queue};
-use alloy::primitives::U256;
 use std::sync::Arc;
 
 impl Poster {
@@ -73,12 +72,7 @@ impl Poster {
         let Some(last) = waiting(&filling, Some(view.nonce)) else {
             tracing::warn!(nonce = view.nonce, "a number before the waiting post's is not used");
             let address = self.wallet.address();
-            let call = Call {
-                from: Some(address),
-                to: Some(address),
-                value: U256::ZERO,
-                ..Call::default()
-            };
+            let call = Call { from: Some(address), to: Some(address), ..Call::default() };
             let body = Body { call, calldata_len: 0 };
             return self.sign_and_send(filling, body, view.nonce, None, view).await;
         };
