@@ -44,9 +44,10 @@ pub struct Arguments {
     /// The Kerros contract, 20 bytes in hexadecimal.
     #[arg(long, env = "KERROS_CONTRACT")]
     pub contract: Hex<20>,
-    /// Main chain: `embedded:<directory>` or the URL of an Ethereum node.
-    #[arg(long, env = "KERROS_MAIN_CHAIN")]
-    pub main_chain: String,
+    /// Main chain: `embedded:<directory>` or URLs of Ethereum nodes, separated by commas or each with a
+    /// flag of its own: what they say is compared. Two have to agree; with three one may fail.
+    #[arg(long, env = "KERROS_MAIN_CHAIN", required = true, value_delimiter = ',')]
+    pub main_chain: Vec<String>,
     /// Rich wallets of the embedded chain's genesis.
     #[arg(long, env = "KERROS_EMBEDDED_WALLETS", default_value_t = 16)]
     pub embedded_wallets: u32,
@@ -89,6 +90,15 @@ pub struct Arguments {
     /// Pause between looks at the main chain, ms.
     #[arg(long, env = "KERROS_POLL_MS", default_value_t = 500, value_parser = within::<u64>(config::POLL_MS))]
     pub poll_ms: u64,
+    /// A post that is in no block after this is replaced by the same call for higher fees, ms.
+    #[arg(long, env = "KERROS_POST_BUMP_MS", default_value_t = 60_000, value_parser = within::<u64>(config::POST_BUMP_MS))]
+    pub post_bump_ms: u64,
+    /// The most a post offers for its gas, gwei; above that it waits.
+    #[arg(long, env = "KERROS_POST_FEE_MAX_GWEI", default_value_t = 200, value_parser = within::<u64>(config::POST_FEE_MAX_GWEI))]
+    pub post_fee_max_gwei: u64,
+    /// The newest block's greatest age at which posting acts on it, ms; 0: any.
+    #[arg(long, env = "KERROS_HEAD_AGE_MS", default_value_t = 0, value_parser = within::<u64>(config::HEAD_AGE_MS))]
+    pub head_age_ms: u64,
     /// Silence that ends a prover's lease, ms.
     #[arg(long, env = "KERROS_LEASE_MS", default_value_t = 30_000, value_parser = within::<u64>(config::LEASE_MS))]
     pub lease_ms: u64,

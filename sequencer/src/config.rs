@@ -13,6 +13,12 @@ pub const BATCH_AGE_MS: RangeInclusive<u64> = 0..=86_400_000;
 pub const GROW_AT_PERCENT: RangeInclusive<u64> = 1..=100;
 /// Range of [`Config::poll_ms`].
 pub const POLL_MS: RangeInclusive<u64> = 1..=3_600_000;
+/// Range of [`Config::post_bump_ms`].
+pub const POST_BUMP_MS: RangeInclusive<u64> = 100..=86_400_000;
+/// Range of [`Config::post_fee_max_gwei`].
+pub const POST_FEE_MAX_GWEI: RangeInclusive<u64> = 1..=1_000_000;
+/// Range of [`Config::head_age_ms_max`].
+pub const HEAD_AGE_MS: RangeInclusive<u64> = 0..=86_400_000;
 /// Range of [`Config::lease_ms`].
 pub const LEASE_MS: RangeInclusive<u64> = 4..=86_400_000;
 /// Range of [`Config::quarantine_after`].
@@ -60,6 +66,14 @@ pub struct Config {
     pub confirmations: u64,
     /// Pause between looks at the main chain, ms, at least 1. Default 500.
     pub poll_ms: u64,
+    /// A post that is in no block after this is replaced by the same call for higher fees, ms, 100 to
+    /// 86,400,000. Default 60,000.
+    pub post_bump_ms: u64,
+    /// The most a post offers for its gas, gwei, 1 to 1,000,000; above that it waits. Default 200.
+    pub post_fee_max_gwei: u64,
+    /// The newest block's greatest age at which posting acts on it, ms, at most 86,400,000; 0: any age,
+    /// right for chains that make blocks only when there is something to put in. Default 0.
+    pub head_age_ms_max: u64,
     /// A prover that is silent so long loses its lease, ms, at least 4. Default 30,000.
     pub lease_ms: u64,
     /// Leases of a batch that end without a proof before it is quarantined, 1 to 1,000. Default 5.
@@ -135,6 +149,9 @@ impl Config {
             grow_at_percent: 75,
             confirmations: 0,
             poll_ms: 500,
+            post_bump_ms: 60_000,
+            post_fee_max_gwei: 200,
+            head_age_ms_max: 0,
             lease_ms: 30_000,
             quarantine_after: 5,
             admission_threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -162,6 +179,9 @@ impl Config {
         range("batch_transactions_max", transactions.into(), 1..=ordered.into())?;
         range("grow_at_percent", self.grow_at_percent.into(), GROW_AT_PERCENT)?;
         range("poll_ms", self.poll_ms, POLL_MS)?;
+        range("post_bump_ms", self.post_bump_ms, POST_BUMP_MS)?;
+        range("post_fee_max_gwei", self.post_fee_max_gwei, POST_FEE_MAX_GWEI)?;
+        range("head_age_ms_max", self.head_age_ms_max, HEAD_AGE_MS)?;
         range("lease_ms", self.lease_ms, LEASE_MS)?;
         range("quarantine_after", self.quarantine_after.into(), QUARANTINE_AFTER)?;
         range("open_limit_ms", self.open_limit_ms, OPEN_LIMIT_MS)?;

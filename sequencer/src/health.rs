@@ -50,6 +50,14 @@ pub enum Reason {
         /// As in GetInfo.
         why: String,
     },
+    /// Nothing can be posted for too long, for a reason that may go away.
+    #[error("nothing can be posted for {ms} ms: {why}")]
+    PostingWaits {
+        /// What it waits for.
+        why: String,
+        /// Since it waits.
+        ms: u64,
+    },
     /// A sealed batch is not final for too long.
     #[error("batch {batch} was sealed {ms} ms ago and is not final")]
     SettlementLate {
@@ -70,13 +78,14 @@ pub enum Reason {
 
 impl Reason {
     /// All codes.
-    pub const CODES: [&str; 8] = [
+    pub const CODES: [&str; 9] = [
         "WRITER_STALLED",
         "SEALER_STALLED",
         "SEALING_HALTED",
         "MAIN_CHAIN_SILENT",
         "QUEUE_REORGANISED",
         "SETTLEMENT_HALTED",
+        "POSTING_WAITS",
         "SETTLEMENT_LATE",
         "DISK_FULL",
     ];
@@ -89,8 +98,9 @@ impl Reason {
             Self::MainChainSilent { .. } => Self::CODES[3],
             Self::QueueReorganised(_) => Self::CODES[4],
             Self::SettlementHalted { .. } => Self::CODES[5],
-            Self::SettlementLate { .. } => Self::CODES[6],
-            Self::DiskFull { .. } => Self::CODES[7],
+            Self::PostingWaits { .. } => Self::CODES[6],
+            Self::SettlementLate { .. } => Self::CODES[7],
+            Self::DiskFull { .. } => Self::CODES[8],
         }
     }
     /// Whether provers are concerned: only the sealer keeps them from their work. That proofs are
@@ -126,6 +136,8 @@ pub struct Facts {
     pub reorganised: Option<Reorganised>,
     /// Why settlement has halted.
     pub halted: Option<String>,
+    /// Why nothing can be posted, and since when.
+    pub waits: Option<(String, u64)>,
     /// The oldest batch that is sealed and not final, and when it was sealed.
     pub unsettled: Option<(u64, u64)>,
     /// Free bytes on the disk.
@@ -160,6 +172,11 @@ pub fn health(now: u64, facts: &Facts, thresholds: &Thresholds) -> Vec<Reason> {
     reasons.extend(facts.reorganised.clone().map(Reason::QueueReorganised));
     if let Some(why) = facts.halted.clone() {
         reasons.push(Reason::SettlementHalted { why });
+    }
+    if let Some((why, ms)) = facts.waits.clone().map(|(why, then)| (why, since(then)))
+        && ms > stall_ms
+    {
+        reasons.push(Reason::PostingWaits { why, ms });
     }
     if let Some((batch, ms)) = facts.unsettled.map(|(batch, then)| (batch, since(then)))
         && ms > progress_ms
@@ -270,6 +287,7 @@ mod tests {
             head_seen_ms: NOW - 100,
             reorganised: None,
             halted: None,
+            waits: Some(("fees".to_owned(), NOW - 100)),
             unsettled: Some((5, NOW - 5_000)),
             disk_free: 10,
             disk_reserve: 10,
@@ -328,6 +346,13 @@ mod tests {
     }
 
     #[test]
+    fn posting_that_waits_says_what_for() {
+        let why = "high fees".to_owned();
+        let facts = Facts { waits: Some((why.clone(), NOW - 101)), ..well() };
+        only(facts, Reason::PostingWaits { why, ms: 101 });
+    }
+
+    #[test]
     fn a_sealed_batch_that_does_not_become_final_is_late() {
         let facts = Facts { unsettled: Some((5, NOW - 5_001)), ..well() };
         only(facts, Reason::SettlementLate { batch: 5, ms: 5_001 });
@@ -347,6 +372,7 @@ mod tests {
             head_seen_ms: 0,
             reorganised: Some(gone()),
             halted: Some(String::new()),
+            waits: Some((String::new(), 0)),
             unsettled: Some((5, 0)),
             disk_free: 0,
             ..well()

@@ -3,11 +3,13 @@
 //!
 //! Who writes what: groups of operations and the places of transactions by the single
 //! writer (`ordering`); sealed batches, accounts and the checkpoint by the sealer (`sealing`); leases
-//! and records after the seal by `lifecycle`; posts and origins of queue entries by `settlement`; all of
-//! it at once by a restore from the main chain (`service::rebuild`), before anybody else.
+//! and records after the seal by `lifecycle`; attempts to post and origins of queue entries by
+//! `settlement`; all of it at once by a restore from the main chain (`service::rebuild`), before
+//! anybody else.
 //! After a write that failed nothing is written any more: what is on disk is then unknown.
 //! This module knows no rules; it asserts on reading what it was given to write.
 
+mod attempt;
 mod error;
 mod group;
 pub mod keys;
@@ -17,14 +19,15 @@ mod record;
 pub mod store;
 pub mod watermark;
 
+pub use attempt::{AttemptEvent, AttemptRow, BlockPlace, Empty, Happened, PostRecord};
 pub use error::JournalError;
 pub use group::{Group, GroupSeal, Receipts, StoredReceipts};
 pub use origin::Origin;
 pub use published::{Ending, Published};
 
 pub use record::{
-    BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, PostRecord, ProofRecord,
-    ReceiptPlace, SettlementRecord,
+    BatchRecord, Checkpoint, Head, LeaseRecord, Operation, PhaseRecord, ProofRecord, ReceiptPlace,
+    SettlementRecord,
 };
 
 use crate::planted::{Bug, planted};
@@ -411,13 +414,5 @@ impl Journal {
     /// Replaces a lease, synced.
     pub fn put_lease(&self, number: u64, lease: &LeaseRecord) -> Result<(), JournalError> {
         self.put(keys::LEASES, &keys::batch(number), &lease.encode_to_vec())
-    }
-    /// The transaction that was signed to post a batch.
-    pub fn post(&self, number: u64) -> Result<Option<PostRecord>, JournalError> {
-        self.message(keys::POSTS, &keys::batch(number))
-    }
-    /// Writes down a signed post, synced.
-    pub fn put_post(&self, number: u64, post: &PostRecord) -> Result<(), JournalError> {
-        self.put(keys::POSTS, &keys::batch(number), &post.encode_to_vec())
     }
 }

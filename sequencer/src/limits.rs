@@ -107,8 +107,12 @@ pub const VERIFICATIONS_MAX: usize = 2;
 pub const RETRY_MS_MIN: u64 = 200;
 /// Longest pause between attempts, in ms.
 pub const RETRY_MS_MAX: u64 = 30_000;
-/// A posted transaction that no block took is offered again with higher fees after this, in ms.
-pub const RESEND_MS: u64 = 60_000;
+/// A post that the chain seems not to know is not sent again sooner than this, in ms.
+pub const RESEND_MS: u64 = 2_000;
+/// Posts of one batch that may revert in a block before an operator has to look.
+pub const REVERTS_MAX: usize = 3;
+/// A head that is lower than one before by more blocks than this, and than `confirmations`, is stale.
+pub const REORG_BLOCKS_MAX: u64 = 64;
 /// Halts of settlement in a row that are put down to a chain that moved between two questions.
 pub const DOUBTED_HALTS_MAX: u32 = 5;
 /// Blocks asked for logs at once.

@@ -9,7 +9,9 @@ use arguments::{Arguments, Hex};
 use kerros_protocol::account::{AccountKey, Address};
 use kerros_protocol::commitment::Srs;
 use kerros_protocol::verification_key::VerificationKey;
-use kerros_sequencer::main_chain::{Embedded, Ethereum, Genesis, MainChain, Wallet, rpc};
+use kerros_sequencer::main_chain::{
+    CrossChecked, Embedded, Ethereum, Genesis, MainChain, Node, Wallet, rpc, without_path,
+};
 use kerros_sequencer::{Config, RestoreReport, Sequencer, restore_from_chain};
 use kerros_verifier::chain::Proofs;
 use logs::LogFormat;
@@ -62,8 +64,8 @@ fn shown(id: &str, value: &str) -> String {
     if id != "main_chain" || value.starts_with(EMBEDDED) {
         return value.to_owned();
     }
-    let url = value.parse::<reqwest::Url>();
-    url.map_or_else(|_| "?".to_owned(), |url| format!("{}/…", url.origin().ascii_serialization()))
+    let urls = value.split(',').map(without_path);
+    urls.collect::<Vec<_>>().join(",")
 }
 
 fn config(arguments: &Arguments) -> Fallible<Config> {
@@ -80,6 +82,9 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         grow_at_percent: arguments.grow_at_percent,
         confirmations: arguments.confirmations,
         poll_ms: arguments.poll_ms,
+        post_bump_ms: arguments.post_bump_ms,
+        post_fee_max_gwei: arguments.post_fee_max_gwei,
+        head_age_ms_max: arguments.head_age_ms,
         lease_ms: arguments.lease_ms,
         quarantine_after: arguments.quarantine_after,
         promise_ms: arguments.promise_ms,
@@ -106,13 +111,43 @@ fn files(arguments: &Arguments) -> Fallible<(VerificationKey, Srs)> {
     Ok((key, Srs::open(&arguments.srs)?))
 }
 
+/// What cannot be compared.
+fn refuse_nodes(urls: &[String]) -> Result<(), String> {
+    if urls.len() > 1 && urls.iter().any(|url| url.starts_with(EMBEDDED)) {
+        return Err("main_chain: an embedded chain stands alone".to_owned());
+    }
+    for (number, url) in (1..).zip(urls) {
+        let first = (1..).zip(urls).find(|(_, other)| *other == url);
+        if let Some((first, _)) = first.filter(|(first, _)| *first < number) {
+            return Err(format!("main_chain: node {number} is node {first} again"));
+        }
+    }
+    Ok(())
+}
+
+/// Nodes that are compared.
+fn nodes(urls: &[String]) -> Fallible<Arc<dyn MainChain>> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for (number, url) in (1..).zip(urls) {
+        let name = format!("{number} ({})", without_path(url));
+        nodes.push(Node { name, chain: Arc::new(Ethereum::connect(url)?) });
+    }
+    Ok(Arc::new(CrossChecked::new(nodes)))
+}
+
 /// The chain, and its JSON-RPC server if one was asked for.
 async fn main_chain(
     arguments: &Arguments,
     stopped: watch::Receiver<bool>,
 ) -> Fallible<Arc<dyn MainChain>> {
-    let Some(directory) = arguments.main_chain.strip_prefix(EMBEDDED) else {
-        return Ok(Arc::new(Ethereum::connect(&arguments.main_chain)?));
+    let [only] = arguments.main_chain.as_slice() else {
+        return nodes(&arguments.main_chain);
+    };
+    let Some(directory) = only.strip_prefix(EMBEDDED) else {
+        tracing::warn!(
+            "ONE MAIN-CHAIN NODE: whatever it says is believed; give two or more (--main-chain)"
+        );
+        return nodes(&arguments.main_chain);
     };
     let embedded = open_embedded(arguments, directory)?;
     if let Some(address) = arguments.embedded_rpc {
@@ -147,15 +182,17 @@ async fn restore(arguments: Arguments) -> Fallible<()> {
     let (key, srs) = files(&arguments)?;
     let config = config(&arguments)?;
     let (_stop, stopped) = watch::channel(false);
-    let mut url = arguments.main_chain.clone();
-    if let Some(directory) = url.strip_prefix(EMBEDDED) {
+    let mut urls = arguments.main_chain.clone();
+    if let [only] = urls.as_slice()
+        && let Some(directory) = only.strip_prefix(EMBEDDED)
+    {
         // Read like any other chain.
         let embedded = open_embedded(&arguments, directory)?;
         let address = arguments.embedded_rpc.unwrap_or(([127, 0, 0, 1], 0).into());
-        url = format!("http://{}", serve_embedded(&embedded, address, stopped).await?);
+        urls = vec![format!("http://{}", serve_embedded(&embedded, address, stopped).await?)];
     }
     let proofs = if arguments.trust_contract { Proofs::Trusted } else { Proofs::From(1) };
-    let report = restore_from_chain(&config, &[url], &key, &srs, proofs).await?;
+    let report = restore_from_chain(&config, &urls, &key, &srs, proofs).await?;
     let RestoreReport { batches, shallow, accounts, transfers, waiting, block, elapsed } = report;
     println!(
         "restored {batches} batches with {transfers} transfers, {accounts} accounts, as of block {block}, in \
@@ -221,6 +258,9 @@ fn settings() -> Result<(Arguments, bool), ExitCode> {
         Err(error) => return Err(wrong(&error)),
     };
     if let Some(Err(error)) = arguments.poster_key_file.as_deref().map(refuse_key) {
+        return Err(wrong(&error));
+    }
+    if let Err(error) = refuse_nodes(&arguments.main_chain) {
         return Err(wrong(&error));
     }
     if arguments.print_config {

@@ -87,6 +87,9 @@ metrics! {
     VERIFY_SECONDS, Histogram, "kerros_verify_seconds", "seconds", [], "The verification of a proof, from Proved to its result.";
     POSTED, Counter, "kerros_batches_posted_total", "batches", [], "Batches found on the main chain.";
     POST_GAS, Counter, "kerros_post_gas_total", "gas", [], "Gas of their posts.";
+    POST_ATTEMPTS, Counter, "kerros_post_attempts_total", "transactions", ["kind"], "Transactions signed to post a batch: the first with a number (first), or one with higher fees in place of another (bump).";
+    POST_FEE, Gauge, "kerros_post_fee_gwei", "gwei per gas", [], "The most that the last of them offers.";
+    POSTING_WAITS, Gauge, "kerros_posting_waits", "0 or 1", [], "1 while nothing can be posted although something could be: fees above the maximum, an old head or another chain, nodes that disagree, queue entries that a reorganisation took.";
     POSTER_BALANCE, Gauge, "kerros_poster_balance_ether", "ether", [], "What the poster's account has left for posts.";
     FINAL, Gauge, "kerros_batch_final", "batch number", [], "The last final batch.";
     HALTED, Gauge, "kerros_settlement_halted", "0 or 1", [], "1 once settlement waits for an operator: ALERT.";
@@ -94,6 +97,8 @@ metrics! {
     CHAIN_HEAD, Gauge, "kerros_main_chain_head", "block number", [], "The newest block.";
     CHAIN_AGE, Gauge, "kerros_main_chain_head_age_seconds", "seconds", [], "Since the newest block's timestamp.";
     CHAIN_SILENCE, Gauge, "kerros_main_chain_silence_seconds", "seconds", [], "Since the main chain answered last.";
+    NODE_STATE, Gauge, "kerros_main_chain_node_in_use", "0 or 1", ["node"], "0 while this main-chain node is left out: it does not answer, lags, contradicts the others or is on another chain.";
+    NODES_DISAGREE, Counter, "kerros_main_chain_disagreements_total", "answers", ["method"], "Questions to which main-chain nodes gave different answers: ALERT if it goes on.";
     QUEUE_WAITING, Gauge, "kerros_queue_waiting", "entries", [], "Entries of the contract's queue that are deep enough and in no batch.";
     DISK_FREE, Gauge, "kerros_disk_free_bytes", "bytes", [], "Free on the data directory's file system.";
     DISK_RESERVE, Gauge, "kerros_disk_reserve_bytes", "bytes", [], "Less free than this refuses new transactions.";
@@ -264,6 +269,14 @@ pub(crate) fn main_chain(head: u64, age: Duration) {
 
 pub(crate) fn main_chain_silence(silence: Duration) {
     gauge!(CHAIN_SILENCE).set(silence.as_secs_f64());
+}
+
+pub(crate) fn posting_waits(waits: bool) {
+    gauge!(POSTING_WAITS).set(f64::from(u8::from(waits)));
+}
+
+pub(crate) fn node(name: &str, in_use: bool) {
+    gauge!(NODE_STATE, "node" => name.to_owned()).set(f64::from(u8::from(in_use)));
 }
 
 pub(crate) fn unhealthy(codes: &[&str]) {

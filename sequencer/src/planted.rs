@@ -38,8 +38,16 @@ pub enum Bug {
     EpochsForgotten,
     /// Proofs are stored unverified.
     Unverified,
-    /// A late post is signed again with a new number.
+    /// A late post is not replaced: it is signed again with a new number.
     NewNonce,
+    /// An attempt counts as dead as soon as its number is used, however deep that is.
+    BuriedEarly,
+    /// A restart, and every step, forgets what was signed before.
+    AttemptsForgotten,
+    /// Fees are raised by less than nodes want for a replacement.
+    SmallBump,
+    /// A taken-back batch is left out: the next one is posted.
+    BatchSkipped,
     /// A post is sent before it is written down.
     SendFirst,
     /// Posts that a reorganisation took away stay Posted.
@@ -51,7 +59,7 @@ pub enum Bug {
 #[cfg(test)]
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::NoSync,
         Self::SplitGroup,
         Self::AnswerFirst,
@@ -69,6 +77,10 @@ impl Bug {
         Self::EpochsForgotten,
         Self::Unverified,
         Self::NewNonce,
+        Self::BuriedEarly,
+        Self::AttemptsForgotten,
+        Self::SmallBump,
+        Self::BatchSkipped,
         Self::SendFirst,
         Self::NoTakeBack,
         Self::FinalAtOnce,

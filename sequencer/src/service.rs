@@ -34,6 +34,7 @@ use crate::settlement::contract::Contract;
 use crate::settlement::finality::Finality;
 use crate::settlement::post::Poster;
 use crate::settlement::queue::{Cursor, QueueFollower};
+use crate::settlement::view::{Waits, Watched};
 use crate::verification::{BatchVerifier, KeyVerifier};
 use kerros_protocol::account::Address;
 use kerros_protocol::commitment::Srs;
@@ -50,6 +51,8 @@ use tasks::{Settlement, Ticks, look_at_disk};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
+
+const WEI_PER_GWEI: u128 = 1_000_000_000;
 
 /// The sequencer as a library.
 pub struct Sequencer;
@@ -190,7 +193,7 @@ impl Sequencer {
             Arc::clone(&verifier),
             Arc::clone(&clock),
         )?);
-        let halted = Arc::new(Mutex::new(None));
+        let (halted, waits) = (Arc::new(Mutex::new(None)), Arc::<Waits>::default());
         let written = Arc::new(watch::Sender::new(0));
         let sequencer_api = SequencerApi {
             deployment: Arc::new(Deployment {
@@ -251,6 +254,17 @@ impl Sequencer {
         let metrics_address =
             metrics_listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
+        let next = shared.read().await.queue_next();
+        let follower = QueueFollower {
+            contract: contract.clone(),
+            shared: shared.clone(),
+            commands: commands.clone(),
+            journal: Arc::clone(&journal),
+            confirmations: config.confirmations,
+            poll_ms: config.poll_ms,
+            cursor: Cursor::new(&journal, next)?,
+        };
+        follower.begin().await?;
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Tasks::default();
         let health = Arc::new(Health::new(Vec::new()));
@@ -272,6 +286,7 @@ impl Sequencer {
             lifecycle: Arc::clone(&lifecycle),
             proving: Arc::clone(&proving),
             halted: Arc::clone(&halted),
+            waits: Arc::clone(&waits),
             disk: disk.clone(),
             clock: Arc::clone(&clock),
         };
@@ -279,35 +294,32 @@ impl Sequencer {
         let ticks = Ticks { commands: commands.clone(), proving, journal: Arc::clone(&journal) };
         tasks.background("ticks", ticks.run());
         tasks.background("disk", look_at_disk(disk.clone()));
-        let next = shared.read().await.queue_next();
-        let follower = QueueFollower {
-            contract: contract.clone(),
-            shared: shared.clone(),
-            commands: commands.clone(),
-            journal: Arc::clone(&journal),
-            confirmations: config.confirmations,
-            poll_ms: config.poll_ms,
-            cursor: Cursor::new(&journal, next)?,
-        };
-        // So that the first request meets a sequencer that knows the registered assets.
-        if let Some((view, _)) = follower.look().await? {
-            shared.set_view(view);
-        }
         tasks.background("queue", async move { Ok(follower.run().await?) });
         let settlement = Settlement {
             poster: config.wallet.clone().map(|wallet| Poster {
-                contract: contract.clone(),
+                watched: Watched {
+                    contract: contract.clone(),
+                    chain_id,
+                    confirmations: config.confirmations,
+                    head_age_ms_max: config.head_age_ms_max,
+                    clock: Arc::clone(&clock),
+                    highest: 0,
+                    waits: Arc::clone(&waits),
+                },
                 wallet,
                 lifecycle: Arc::clone(&lifecycle),
                 journal: Arc::clone(&journal),
                 key,
                 clock: Arc::clone(&clock),
-                sent: None,
+                bump_ms: config.post_bump_ms,
+                fee_max: u128::from(config.post_fee_max_gwei) * WEI_PER_GWEI,
+                resent: None,
                 doubted: 0,
             }),
             finality: Finality {
                 contract,
                 lifecycle: Arc::clone(&lifecycle),
+                journal: Arc::clone(&journal),
                 confirmations: config.confirmations,
                 clock: Arc::clone(&clock),
             },

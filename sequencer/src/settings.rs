@@ -208,12 +208,13 @@ impl Settings {
         let mut out = String::new();
         for arg in self.command.get_arguments().filter(|arg| in_file(arg)) {
             let id = arg.get_id().as_str();
-            let raw = self.matches.get_raw(id).and_then(|mut values| values.next());
-            let Some(raw) = raw else {
+            let raw =
+                self.matches.get_raw(id).map(|values| values.map(|raw| raw.to_string_lossy()));
+            let Some(raw) = raw.map(|values| values.collect::<Vec<_>>().join(",")) else {
                 let _ = writeln!(out, "# {id} is not set");
                 continue;
             };
-            let value = shown(id, &raw.to_string_lossy());
+            let value = shown(id, &raw);
             let value = if needs(arg) == "string" { quoted(&value) } else { value };
             // Writing to a string does not fail.
             let _ = writeln!(out, "{id} = {value} # {}", self.source(arg));

@@ -1,17 +1,20 @@
 //! Settlement: what the main chain's queue says, posting verified batches in order, finality.
 //!
 //! Invariants: a batch is posted only if its proof was verified here and the contract's root is the
-//! one the batch starts from; before sending, the contract is asked what it has, so that a restart
-//! neither posts twice nor skips. What cannot be cured by waiting halts settlement, not the service.
+//! one the batch starts from; before sending, the contract is asked at one block what it has, and the disk
+//! what was signed before, so that a restart neither posts twice nor skips. What cannot be cured by waiting halts settlement, not the service.
 
+pub mod attempts;
 pub mod contract;
 pub mod finality;
 pub mod post;
 pub mod queue;
+pub mod view;
 
 use crate::journal::JournalError;
 use crate::limits::{RETRY_MS_MAX, RETRY_MS_MIN};
 use crate::main_chain::{MainChainError, Refusal};
+use kerros_verifier::contract::KerrosErrors;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -94,6 +97,15 @@ pub(crate) fn is_curable(error: &MainChainError) -> bool {
                         | Refusal::AlreadyKnown
                 )
         )
+}
+
+/// Whether the contract's queue is not the one that a batch serves: entries that were deep enough when
+/// they were taken are not there, or others are.
+pub(crate) fn is_other_queue(error: &MainChainError) -> bool {
+    let other = |error: &KerrosErrors| {
+        matches!(error, KerrosErrors::QueueTooShort(_) | KerrosErrors::QueueMismatch(_))
+    };
+    error.contract_error().is_some_and(other)
 }
 
 /// Pauses that double up to a bound.

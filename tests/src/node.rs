@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 const RICH_WEI: &str = "0x3635c9adc5dea00000";
 
 /// Calls a method of its own.
-pub async fn raw(url: &str, method: &'static str, arguments: Value) {
+pub async fn raw(url: &str, method: &'static str, arguments: Value) -> Value {
     let provider = ProviderBuilder::new().connect_http(url.parse().expect("a URL"));
-    let _: Value = provider.raw_request(method.into(), arguments).await.expect("anvil's method");
+    provider.raw_request(method.into(), arguments).await.expect("anvil answers")
 }
 
 /// Makes the first development wallets rich.

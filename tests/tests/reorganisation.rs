@@ -2,7 +2,7 @@
 
 use alloy::primitives::U256;
 use kerros_protocol::proto::BatchState;
-use kerros_prover::worker::{Worker, WorkerConfig};
+use kerros_prover::worker::{Worker, WorkerConfig, WorkerHandle};
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Ethereum, Wallet};
 use kerros_sequencer::settlement::queue::Reorganised;
@@ -131,6 +131,17 @@ async fn a_deeper_one_stops_acceptance_until_the_same_deposit_is_there_again() {
     sequencer.shutdown().await.expect("a clean end");
 }
 
+async fn prover(sequencer: &SequencerHandle) -> WorkerHandle {
+    let sequencer_url = format!("http://{}", sequencer.address);
+    let worker = WorkerConfig { sequencer_url, prover_id: "reorganised".to_owned() };
+    Worker::start(worker, keys::small().clone(), keys::small_srs()).await.expect("started")
+}
+
+fn state(sequencer: &SequencerHandle, number: u64) -> Option<BatchState> {
+    let record = sequencer.lifecycle().record(number).expect("readable");
+    record.map(|record| record.state())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn posts_that_are_reorganised_away_are_posted_again() {
     let Some(scene) = Scene::start().await else { return };
@@ -140,15 +151,8 @@ async fn posts_that_are_reorganised_away_are_posted_again() {
     scene.chain.deposit(1, 1, 100).await;
     scene.mine(8).await;
     let sequencer = scene.sequencer(config).await;
-    let srs = keys::small_srs();
-    let sequencer_url = format!("http://{}", sequencer.address);
-    let worker = WorkerConfig { sequencer_url, prover_id: "reorganised".to_owned() };
-    let prover = Worker::start(worker, keys::small().clone(), srs).await.expect("started");
-
-    let state = |number: u64| {
-        let record = sequencer.lifecycle().record(number).expect("readable");
-        record.map(|record| record.state())
-    };
+    let prover = prover(&sequencer).await;
+    let state = |number| state(&sequencer, number);
     for depth in [1, 3, 8] {
         until("posted", || state(1) == Some(BatchState::Posted)).await;
         let place = sequencer.lifecycle().record(1).expect("readable").and_then(|r| r.settlement);
@@ -170,6 +174,40 @@ async fn posts_that_are_reorganised_away_are_posted_again() {
     assert_eq!(scene.chain.ask(Kerros::headCall {}).await, 1);
     assert_ne!(scene.chain.ask(Kerros::lastOperatorPostCall {}).await, 0);
     assert_eq!(U256::from(balance(&sequencer, 1).await), U256::from(100));
+    prover.shutdown().await.expect("a clean end");
+    sequencer.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_waits_for_the_deposits_that_went_with_it_and_pays_for_no_revert() {
+    let Some(scene) = Scene::start().await else { return };
+    let mut config = scene.config(2);
+    config.wallet = Some(Wallet::new(development_wallet(OPERATOR)));
+    config.batch_age_ms_max = 100;
+    scene.chain.deposit(1, 1, 100).await;
+    scene.mine(2).await;
+    let sequencer = scene.sequencer(config).await;
+    let prover = prover(&sequencer).await;
+    let poster = development_wallet(OPERATOR).address();
+    until("posted", || state(&sequencer, 1) == Some(BatchState::Posted)).await;
+    let nonce = scene.chain.chain.nonce(poster).await.expect("answers");
+
+    // The deposit's block, two more, and the post's.
+    scene.reorganise(4).await;
+    let reorganised = || sequencer.shared().pulse().reorganised();
+    until("gone", || matches!(reorganised(), Some(Reorganised::Gone { entry: 0, .. }))).await;
+    until("taken back", || state(&sequencer, 1) == Some(BatchState::Verified)).await;
+    scene.mine(3).await;
+    assert_eq!(scene.chain.chain.nonce(poster).await.expect("answers"), nonce - 1);
+
+    scene.chain.deposit(1, 1, 100).await;
+    scene.mine(3).await;
+    until("posted again", || state(&sequencer, 1) == Some(BatchState::Posted)).await;
+    scene.mine(3).await;
+    until("final", || state(&sequencer, 1) == Some(BatchState::Final)).await;
+    assert_eq!(reorganised(), None);
+    assert_eq!(scene.chain.ask(Kerros::batchNumberCall {}).await, 1);
+    assert_eq!(scene.chain.chain.nonce(poster).await.expect("answers"), nonce, "no revert");
     prover.shutdown().await.expect("a clean end");
     sequencer.shutdown().await.expect("a clean end");
 }

@@ -27,13 +27,17 @@ pub const OPENED: &str = "opened";
 pub const TRANSACTIONS: &str = "transactions";
 /// batch number 8 → the last lease.
 pub const LEASES: &str = "leases";
-/// batch number 8 → the signed main-chain transaction that posts it.
+/// batch number 8 → the last signed main-chain transaction that posts it: as versions before
+/// [`ATTEMPTS`] left it, never written any more.
 pub const POSTS: &str = "posts";
+/// batch number 8 ‖ attempt 4, from 1 ‖ event 4, from 0 → what was learnt about an attempt to post it.
+/// Never changed, never deleted. Batch 0: transactions that fill gaps between the poster's numbers.
+pub const ATTEMPTS: &str = "attempts";
 /// entry number 8 → where on the main chain a queue entry came from, and what it said.
 pub const ORIGINS: &str = "origins";
 
 /// All column families.
-pub const FAMILIES: [&str; 12] = [
+pub const FAMILIES: [&str; 13] = [
     META,
     GROUPS,
     RECEIPTS,
@@ -45,6 +49,7 @@ pub const FAMILIES: [&str; 12] = [
     TRANSACTIONS,
     LEASES,
     POSTS,
+    ATTEMPTS,
     ORIGINS,
 ];
 
@@ -76,6 +81,14 @@ pub fn group(batch: u64, sequence: u32) -> [u8; 12] {
     let mut key = [0u8; 12];
     key[..8].copy_from_slice(&batch.to_be_bytes());
     key[8..].copy_from_slice(&sequence.to_be_bytes());
+    key
+}
+/// Key of an event of an attempt.
+pub fn attempt(batch: u64, attempt: u32, event: u32) -> [u8; 16] {
+    let mut key = [0u8; 16];
+    key[..8].copy_from_slice(&batch.to_be_bytes());
+    key[8..12].copy_from_slice(&attempt.to_be_bytes());
+    key[12..].copy_from_slice(&event.to_be_bytes());
     key
 }
 /// Key of an account.

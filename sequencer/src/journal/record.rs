@@ -1,7 +1,7 @@
 //! Values of the database and their encodings.
 //!
 //! What must be exact (operations, heads) is fixed-width; what only grows by fields (batch records,
-//! leases, posts) is a protobuf message of its own, apart from the API's.
+//! leases, attempts to post) is a protobuf message of its own, apart from the API's.
 
 use kerros_protocol::account::{AccountIndex, Address};
 use kerros_protocol::batch::{DepositRecord, OpenRecord};
@@ -308,24 +308,4 @@ pub struct LeaseRecord {
     /// Leases that ended without a proof.
     #[prost(uint32, tag = "3")]
     pub failures: u32,
-}
-
-/// A signed main-chain transaction that posts a batch, written down before it is sent.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct PostRecord {
-    /// Hash, 32 bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub hash: Vec<u8>,
-    /// EIP-2718 bytes.
-    #[prost(bytes = "vec", tag = "2")]
-    pub raw: Vec<u8>,
-    /// The sender's number.
-    #[prost(uint64, tag = "3")]
-    pub nonce: u64,
-    /// When it was signed, Unix ms.
-    #[prost(uint64, tag = "4")]
-    pub signed_ms: u64,
-    /// Bytes of calldata.
-    #[prost(uint64, tag = "5")]
-    pub calldata_len: u64,
 }

@@ -32,6 +32,13 @@ pub struct Ethereum {
     provider: RootProvider,
 }
 
+/// A node's URL without what may be a key: where it leads.
+#[must_use]
+pub fn without_path(url: &str) -> String {
+    let url = url.parse::<reqwest::Url>();
+    url.map_or_else(|_| "?".to_owned(), |url| format!("{}/…", url.origin().ascii_serialization()))
+}
+
 impl Ethereum {
     /// Speaks to the node at this URL. Does not connect yet.
     pub fn connect(url: &str) -> Result<Self, MainChainError> {

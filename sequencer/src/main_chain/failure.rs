@@ -41,6 +41,40 @@ pub enum MainChainError {
         /// The block asked for.
         hash: B256,
     },
+    /// The node is on another chain than at the start.
+    #[error("the node is on chain {found}, not on chain {expected}")]
+    OtherChain {
+        /// At the start.
+        expected: u64,
+        /// Now.
+        found: u64,
+    },
+    /// The newest block is so old that the node has probably lost its peers.
+    #[error("the newest block, {number}, is {age_ms} ms old, more than {limit_ms}")]
+    OldHead {
+        /// Its number.
+        number: u64,
+        /// Since its timestamp.
+        age_ms: u64,
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// The newest block is lower than any reorganisation explains.
+    #[error("the newest block is {number}, there was a block {seen} before")]
+    LowHead {
+        /// Its number.
+        number: u64,
+        /// The greatest seen.
+        seen: u64,
+    },
+    /// Nodes that should say the same do not.
+    #[error("nodes disagree about {method}: {nodes}")]
+    Disagreement {
+        /// The question.
+        method: &'static str,
+        /// What which node said, in short; without the path of any URL.
+        nodes: String,
+    },
     /// More logs than may be returned at once: ask for fewer blocks.
     #[error("more than {limit} logs")]
     TooManyLogs {
@@ -151,7 +185,13 @@ impl MainChainError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::NoBlock { .. } | Self::BlockGone { .. } => true,
+            Self::Unreachable { .. }
+            | Self::NoBlock { .. }
+            | Self::BlockGone { .. }
+            | Self::OtherChain { .. }
+            | Self::OldHead { .. }
+            | Self::LowHead { .. }
+            | Self::Disagreement { .. } => true,
             // Limits of public nodes and their internal errors.
             Self::Answered { code, .. } => matches!(code, -32005 | -32603 | 429),
             Self::Reverted { .. }

@@ -1,11 +1,13 @@
 //! The main chain as the rest of Kerros sees it: a head that moves, contract calls, transactions,
 //! receipts, logs. One trait, two implementations that run the same bytecode: `Embedded`, a chain
-//! inside this process (revm, kept on disk), and `Ethereum`, a node reached over JSON-RPC. `rpc`
+//! inside this process (revm, kept on disk), and `Ethereum`, a node reached over JSON-RPC. `CrossChecked`
+//! compares what several of them say. `rpc`
 //! serves the embedded chain to everybody else exactly as a node would.
 //!
 //! Invariant: nothing here knows batches, proofs or the ledger; only `revert` knows the names of
 //! the contract's errors. Amounts are wei, times are Unix seconds.
 
+mod cross_checked;
 pub mod embedded;
 mod entry_fee;
 pub mod ethereum;
@@ -16,10 +18,11 @@ mod wallet;
 #[cfg(test)]
 mod tests;
 
+pub use cross_checked::{CrossChecked, Node};
 pub use embedded::{Clock, Embedded, Genesis};
 
 pub use entry_fee::entry_fee_offer;
-pub use ethereum::Ethereum;
+pub use ethereum::{Ethereum, without_path};
 pub use failure::{MainChainError, Refusal};
 pub use wallet::{SignedTransaction, Wallet, await_receipt, deploy, submit};
 

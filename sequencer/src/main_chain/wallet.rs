@@ -2,7 +2,7 @@
 //! Signing and sending are two steps, so that a caller can write the bytes down in between and send
 //! the very same ones again after a crash. Keeps no state: two callers with one key must agree.
 
-use super::{At, Call, MainChain, MainChainError, Receipt};
+use super::{At, Call, Fees, MainChain, MainChainError, Receipt};
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TxSignerSync;
@@ -78,9 +78,22 @@ impl Wallet {
         nonce: u64,
         gas_limit: u64,
     ) -> Result<SignedTransaction, MainChainError> {
-        let fees = chain.fees().await?;
+        let (fees, chain_id) = (chain.fees().await?, chain.chain_id().await?);
+        Ok(self.sign_for(chain_id, call, nonce, gas_limit, fees))
+    }
+
+    /// [`Wallet::sign`] for a chain and fees of the caller's choice.
+    #[must_use]
+    pub fn sign_for(
+        &self,
+        chain_id: u64,
+        call: Call,
+        nonce: u64,
+        gas_limit: u64,
+        fees: Fees,
+    ) -> SignedTransaction {
         let mut transaction = TxEip1559 {
-            chain_id: chain.chain_id().await?,
+            chain_id,
             nonce,
             gas_limit,
             max_fee_per_gas: fees.max_fee_per_gas,
@@ -95,11 +108,7 @@ impl Wallet {
             .sign_transaction_sync(&mut transaction)
             .expect("a local key signs whatever it is given");
         let envelope = TxEnvelope::from(transaction.into_signed(signature));
-        Ok(SignedTransaction {
-            hash: *envelope.tx_hash(),
-            raw: envelope.encoded_2718().into(),
-            nonce,
-        })
+        SignedTransaction { hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into(), nonce }
     }
 }
 

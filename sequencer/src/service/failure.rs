@@ -50,6 +50,9 @@ pub enum StartError {
     /// The main chain.
     #[error(transparent)]
     Chain(#[from] MainChainError),
+    /// The contract's queue cannot be read.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// The database.
     #[error(transparent)]
     Journal(#[from] JournalError),

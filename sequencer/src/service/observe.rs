@@ -11,6 +11,7 @@ use crate::mempool::Command;
 use crate::metrics::{self, Queue};
 use crate::ordering::{Clock, Shared};
 use crate::proving::Proving;
+use crate::settlement::view::Waits;
 use kerros_protocol::proto::BatchState;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ pub struct Observer {
     pub lifecycle: Arc<Lifecycle>,
     pub proving: Arc<Proving>,
     pub halted: Arc<Mutex<Option<String>>>,
+    pub waits: Arc<Waits>,
     pub disk: Disk,
     pub clock: Clock,
 }
@@ -39,6 +41,7 @@ struct Seen {
     turns: Since<u64>,
     heads: Since<u64>,
     sealing: Since<Option<u64>>,
+    waits: Since<bool>,
 }
 
 impl Observer {
@@ -52,6 +55,7 @@ impl Observer {
             turns: Since::new(start, 0),
             heads: Since::new(start, 0),
             sealing: Since::new(start, None),
+            waits: Since::new(start, false),
         };
         while !self.lifecycle.is_stopping() {
             interval.tick().await;
@@ -87,6 +91,8 @@ impl Observer {
         seen.heads.see(now, pulse.heads());
         let sealing = overview.closed.map(|(first, _)| first);
         seen.sealing.see(now, sealing);
+        let waits = self.waits.why();
+        seen.waits.see(now, waits.is_some());
         Facts {
             commands_waiting: self.commands.max_capacity() - self.commands.capacity(),
             turned_ms: seen.turns.ms,
@@ -95,6 +101,7 @@ impl Observer {
             head_seen_ms: seen.heads.ms,
             reorganised: pulse.reorganised(),
             halted: self.halted.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            waits: waits.map(|why| (why, seen.waits.ms)),
             unsettled: overview.oldest,
             disk_free: self.disk.free(),
             disk_reserve: self.disk.reserve(),
@@ -123,6 +130,7 @@ impl Observer {
                 Duration::from_millis(clock.saturating_sub(head.timestamp.saturating_mul(1_000)));
             metrics::main_chain(head.number, age);
         }
+        metrics::posting_waits(facts.waits.is_some());
         metrics::main_chain_silence(Duration::from_millis(now.saturating_sub(facts.head_seen_ms)));
     }
 

@@ -113,7 +113,7 @@ impl Settlement {
             return;
         }
         self.balance = Some(Instant::now());
-        let chain = &poster.contract.chain;
+        let chain = &poster.watched.contract.chain;
         if let Ok(wei) = chain.balance(poster.wallet.address(), At::Latest).await {
             metrics::gauge!(crate::metrics::POSTER_BALANCE).set(f64::from(wei) / WEI_PER_ETHER);
         }

@@ -44,11 +44,19 @@ impl Contract {
     }
     /// Batches on the chain.
     pub async fn batch_number(&self) -> Result<u64, MainChainError> {
-        self.read(Kerros::batchNumberCall {}, At::Latest).await
+        self.batch_number_at(At::Latest).await
+    }
+    /// Batches there.
+    pub async fn batch_number_at(&self, at: At) -> Result<u64, MainChainError> {
+        self.read(Kerros::batchNumberCall {}, at).await
     }
     /// Root on the chain.
     pub async fn root(&self) -> Result<B256, MainChainError> {
-        self.read(Kerros::rootCall {}, At::Latest).await
+        self.root_at(At::Latest).await
+    }
+    /// Root there.
+    pub async fn root_at(&self, at: At) -> Result<B256, MainChainError> {
+        self.read(Kerros::rootCall {}, at).await
     }
     /// The event of a batch among these logs.
     pub fn posted(&self, number: u64, logs: &[LogEntry]) -> Option<Posted> {

@@ -1,10 +1,13 @@
 //! Posted to Final: deep enough, and still in the same block.
 
 use super::StepError;
+use super::attempts::History;
 use super::contract::Contract;
+use crate::journal::{BlockPlace, Journal};
 use crate::lifecycle::Lifecycle;
 use crate::ordering::Clock;
 use crate::planted::{Bug, planted};
+use alloy::primitives::B256;
 use kerros_protocol::proto::BatchState;
 use std::sync::Arc;
 
@@ -14,6 +17,8 @@ pub struct Finality {
     pub contract: Contract,
     /// States of batches.
     pub lifecycle: Arc<Lifecycle>,
+    /// Disk.
+    pub journal: Arc<Journal>,
     /// Blocks on top of a final one.
     pub confirmations: u64,
     /// Time.
@@ -32,6 +37,10 @@ impl Finality {
         for number in posted {
             let record = self.lifecycle.record(number)?;
             let Some(place) = record.and_then(|record| record.settlement) else { return Ok(()) };
+            if head < place.block {
+                // Rather a node that lags than a chain that got shorter: it will grow.
+                return Ok(());
+            }
             let block = chain.block(place.block).await?;
             if block.is_none_or(|block| block.hash.as_slice() != place.block_hash) {
                 tracing::warn!(batch = number, "its block was reorganised away: Verified again");
@@ -46,6 +55,10 @@ impl Finality {
                 return Ok(());
             }
             let final_ms = (self.clock)();
+            let block = BlockPlace { number: place.block, hash: place.block_hash };
+            let transaction = B256::try_from(place.transaction.as_slice()).unwrap_or_default();
+            let mut history = History::load(&self.journal, number)?;
+            history.settled(&self.journal, transaction, &block, final_ms)?;
             self.lifecycle.update(number, |record| {
                 if let Some(settlement) = &mut record.settlement {
                     settlement.final_ms = final_ms;

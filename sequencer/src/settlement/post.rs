@@ -1,17 +1,28 @@
 //! Posting: the next verified batch, once, in order.
 //!
-//! The signed transaction is written down before it is sent: after a crash the same bytes are sent
-//! again. The contract's own number and root decide what happens next, never our memory of it.
+//! Every step takes one block and asks everything of that very block: how many batches the contract
+//! has, its root, the poster's next number. What was sent before is folded from the disk
+//! (`attempts`), and a signed transaction is written down before it is sent. A batch gets a second
+//! number only when a final block shows the first one used and the batch not there; whatever is sent
+//! until then has the first. The poster's account is for posts alone: what else waits with its next
+//! number is outbid.
 
-use super::contract::{Contract, Posted, post_call};
-use super::{Halt, StepError};
-use crate::journal::{BatchRecord, Journal, PostRecord, SettlementRecord};
+mod adopt;
+mod wait;
+
+use super::attempts::{self, Attempt, History, Next};
+use super::contract::{Contract, post_call};
+use super::view::{View, Watched};
+use super::{Halt, StepError, is_other_queue};
+use crate::journal::{BatchRecord, Empty, Happened, Journal, PostRecord};
 use crate::lifecycle::Lifecycle;
-use crate::limits::{DOUBTED_HALTS_MAX, LOG_BLOCKS_MAX, RESEND_MS};
-use crate::main_chain::{At, Call, MainChainError, Refusal, Wallet};
+use crate::limits::DOUBTED_HALTS_MAX;
+use crate::main_chain::{Call, Fees, MainChainError, Refusal, Wallet};
 use crate::ordering::Clock;
 use crate::planted::{Bug, planted};
-use alloy::primitives::{B256, U256};
+use alloy::consensus::{Transaction, TxEnvelope};
+use alloy::eips::eip2718::Decodable2718;
+use alloy::primitives::B256;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::proto::BatchState;
 use kerros_protocol::transcript::BatchProof;
@@ -20,8 +31,8 @@ use std::sync::Arc;
 
 /// Posts batches.
 pub struct Poster {
-    /// Contract.
-    pub contract: Contract,
+    /// Looks at the contract.
+    pub watched: Watched,
     /// Signs posts.
     pub wallet: Wallet,
     /// States of batches.
@@ -32,8 +43,12 @@ pub struct Poster {
     pub key: VerificationKey,
     /// Time.
     pub clock: Clock,
-    /// The batch whose post was sent by this process.
-    pub sent: Option<u64>,
+    /// A post that waits longer than this is replaced by one with higher fees, ms.
+    pub bump_ms: u64,
+    /// The most a post offers, wei per gas.
+    pub fee_max: u128,
+    /// What was sent last and when: only so that it is not sent again at once.
+    pub resent: Option<(B256, u64)>,
     /// Halts in a row that were not believed.
     pub doubted: u32,
 }
@@ -47,18 +62,32 @@ pub enum Progress {
     Idle,
 }
 
+/// What a post says and up to which number of gas.
+struct Body {
+    call: Call,
+    calldata_len: u64,
+}
+
 impl Poster {
+    fn contract(&self) -> &Contract {
+        &self.watched.contract
+    }
     /// Does the next thing, if there is one.
     ///
     /// A halt is believed only if the chain's head is the same after as before, or if it comes again and
-    /// again: else the answers it rests on are of different blocks, and together they may say what
-    /// never was.
+    /// again: a block that is gone by now may have said what will never be.
     pub async fn step(&mut self) -> Result<Progress, StepError> {
-        let before = self.contract.chain.head().await?;
-        let result = self.advance().await;
+        self.watched.waits.begin();
+        let result = self.look_and_advance().await;
+        self.watched.waits.end();
+        result
+    }
+    async fn look_and_advance(&mut self) -> Result<Progress, StepError> {
+        let view = self.watched.look(self.wallet.address()).await?;
+        let result = self.advance(&view).await;
         if let Err(StepError::Halt(halt)) = &result
             && self.doubted < DOUBTED_HALTS_MAX
-            && self.contract.chain.head().await?.hash != before.hash
+            && self.contract().chain.head().await?.hash != view.head.hash
         {
             self.doubted += 1;
             tracing::warn!(%halt, "the main chain has moved meanwhile: looking again");
@@ -67,9 +96,9 @@ impl Poster {
         self.doubted = 0;
         result
     }
-    async fn advance(&mut self) -> Result<Progress, StepError> {
-        let have = self.contract.batch_number().await?;
-        self.take_back(have)?;
+    async fn advance(&mut self, view: &View) -> Result<Progress, StepError> {
+        let have = view.batches;
+        self.take_back(view)?;
         let Some(record) = self.lifecycle.next_to_post() else {
             if have >= self.lifecycle.open() {
                 let what = "fewer were sealed here";
@@ -79,97 +108,48 @@ impl Poster {
         };
         let number = record.number;
         if have >= number {
-            return self.adopt(record, have).await;
+            return self.adopt(record, view).await;
         }
         if have + 1 < number {
+            if self.is_above(view, number - 1)? {
+                return Ok(Progress::Idle);
+            }
             return Err(Halt::Inconsistent { have, what: "ours before the next are final" }.into());
         }
         if record.state() != BatchState::Verified {
             return Ok(Progress::Idle);
         }
-        match self.journal.post(number)? {
-            None => self.post_first(&record).await,
-            Some(post) => self.post_again(&record, post).await,
+        let mut history = History::load(&self.journal, number)?;
+        history.lost(&self.journal, (self.clock)())?;
+        match attempts::next(&history, view.nonce, (self.clock)(), self.bump_ms) {
+            Next::Sign => self.post_first(&record, history, view).await,
+            Next::Watch => self.watch(history, None, view).await,
+            Next::Bump => self.bump(history, None, view).await,
+            Next::Fill => self.fill(view).await,
+            Next::Bury => self.bury(history, view).await,
         }
     }
 
+    /// Whether the batch was seen in a block above this head: then it is the head that lags.
+    fn is_above(&self, view: &View, number: u64) -> Result<bool, StepError> {
+        let place = self.lifecycle.record(number)?.and_then(|record| record.settlement);
+        Ok(place.is_some_and(|place| place.block > view.head.number))
+    }
+
     /// A reorganisation took posts back.
-    fn take_back(&mut self, have: u64) -> Result<(), StepError> {
+    fn take_back(&mut self, view: &View) -> Result<(), StepError> {
         for number in self.lifecycle.in_state(BatchState::Posted) {
-            if number > have {
+            if number > view.batches && !self.is_above(view, number)? {
                 tracing::warn!(batch = number, "post was reorganised away: Verified again");
                 // Nodes do not keep what a reorganisation took: the same bytes are sent at once.
-                self.sent = None;
+                self.resent = None;
                 self.lifecycle.take_back(number)?;
             }
         }
         Ok(())
     }
 
-    /// The chain has this batch: checks that it is ours and records where it is.
-    async fn adopt(&self, record: BatchRecord, have: u64) -> Result<Progress, StepError> {
-        let number = record.number;
-        let post = self.journal.post(number)?;
-        let mut found = None;
-        if let Some(post) = &post {
-            let receipt = self.contract.chain.receipt(hash(post)).await?;
-            found = receipt.and_then(|receipt| self.contract.posted(number, &receipt.logs));
-        }
-        if found.is_none() {
-            found = self.search(&record).await?;
-        }
-        // Nodes show a block's state before its logs and receipts: ask again, and say so.
-        let missing = || MainChainError::Nonsense {
-            reason: format!("the contract has {have} batches, but no event of batch {number}"),
-        };
-        let posted = found.ok_or_else(missing)?;
-        if posted.new_root.as_slice() != record.new_root {
-            let ours = hex::encode(&record.new_root);
-            let theirs = hex::encode(posted.new_root);
-            return Err(Halt::ForeignBatch { number, theirs, ours }.into());
-        }
-        if record.state() < BatchState::Verified {
-            // Ours by its root, although no proof is stored: posted by a stranger. Its place
-            // counts; what we still miss is only the proof's bytes.
-            tracing::warn!(batch = number, "on the main chain without a proof of ours");
-        }
-        let receipt = self.contract.chain.receipt(posted.transaction).await?;
-        let settlement = SettlementRecord {
-            transaction: posted.transaction.to_vec(),
-            block: posted.block,
-            block_hash: posted.block_hash.to_vec(),
-            gas_used: receipt.map_or(0, |receipt| receipt.gas_used),
-            posted_ms: (self.clock)(),
-            final_ms: 0,
-            calldata_len: post.map_or(0, |post| post.calldata_len),
-        };
-        metrics::counter!(crate::metrics::POSTED).increment(1);
-        metrics::counter!(crate::metrics::POST_GAS).increment(settlement.gas_used);
-        tracing::info!(batch = number, transaction = %posted.transaction, "Posted");
-        self.lifecycle.update(number, |record| {
-            record.settlement = Some(settlement);
-            record.set_state(BatchState::Posted);
-        })?;
-        Ok(Progress::Moved)
-    }
-    async fn search(&self, record: &BatchRecord) -> Result<Option<Posted>, StepError> {
-        let before = self.lifecycle.record(record.number.saturating_sub(1))?;
-        let floor = before.and_then(|before| before.settlement).map_or(0, |place| place.block);
-        let mut to = self.contract.chain.head().await?.number;
-        loop {
-            let from = to.saturating_sub(LOG_BLOCKS_MAX - 1).max(floor);
-            let logs = self.contract.posts(from, to).await?;
-            if let Some(posted) = self.contract.posted(record.number, &logs) {
-                return Ok(Some(posted));
-            }
-            if from <= floor {
-                return Ok(None);
-            }
-            to = from - 1;
-        }
-    }
-
-    fn calldata(&self, record: &BatchRecord) -> Result<(SealedBatch, Vec<u8>), StepError> {
+    fn sealed(&self, record: &BatchRecord) -> Result<(SealedBatch, Body), StepError> {
         let number = record.number;
         let unreadable = |what: String| Halt::Unreadable { number, what };
         let bytes = self.journal.sealed(number)?;
@@ -179,126 +159,150 @@ impl Poster {
         let proof = record.proof.as_ref().ok_or_else(|| unreadable("has no proof".to_owned()))?;
         let proof = BatchProof::decode(&proof.proof);
         let proof = proof.map_err(|error| unreadable(error.to_string()))?;
-        let calldata = post_call(&batch, &proof);
-        Ok((batch, calldata))
+        let input = post_call(&batch, &proof);
+        let calldata_len = input.len() as u64;
+        let call = Call {
+            from: Some(self.wallet.address()),
+            to: Some(self.contract().address),
+            input: input.into(),
+            ..Call::default()
+        };
+        Ok((batch, Body { call, calldata_len }))
     }
 
-    async fn post_first(&mut self, record: &BatchRecord) -> Result<Progress, StepError> {
+    async fn post_first(
+        &mut self,
+        record: &BatchRecord,
+        history: History,
+        view: &View,
+    ) -> Result<Progress, StepError> {
         let number = record.number;
-        let (batch, calldata) = self.calldata(record)?;
+        let (batch, body) = self.sealed(record)?;
         let start = match &batch.before_growth {
             Some(before) => before.root(batch.k - 1),
             None => batch.old.root(batch.k),
         };
-        let theirs = self.contract.root().await?;
+        let theirs = self.contract().root_at(view.at()).await?;
         if theirs.as_slice() != start.0 {
             let (theirs, ours) = (theirs.to_string(), start.to_string());
             return Err(Halt::ForeignRoot { number, theirs, ours }.into());
         }
-        let nonce = self.contract.chain.nonce(self.wallet.address()).await?;
-        self.sign_and_send(number, calldata, nonce).await
+        // The lowest number that is not used: there is never a gap before it, and what waits with it, an
+        // obsolete post of ours for example, can then not be included any more.
+        self.sign_and_send(history, body, view.nonce, None, view).await
     }
+
+    /// Signs what a body says and sends it, for more than `before` offers; leaves everything as it is if
+    /// that is above the maximum.
     async fn sign_and_send(
         &mut self,
-        number: u64,
-        calldata: Vec<u8>,
+        mut history: History,
+        body: Body,
         nonce: u64,
+        before: Option<&Attempt>,
+        view: &View,
     ) -> Result<Progress, StepError> {
-        let chain = &self.contract.chain;
-        let call = Call {
-            from: Some(self.wallet.address()),
-            to: Some(self.contract.address),
-            value: U256::ZERO,
-            input: calldata.clone().into(),
-            gas: None,
+        let number = history.batch;
+        let chain = Arc::clone(&self.contract().chain);
+        let gas = match chain.estimate_gas(body.call.clone(), view.at()).await {
+            Ok(gas) => gas,
+            Err(error) => return self.refused(number, error),
         };
-        let refused = |error: MainChainError| match error {
-            MainChainError::Reverted { .. } | MainChainError::Halted { .. } => {
-                StepError::Halt(Halt::Refused { number, source: error })
-            }
-            other => StepError::Chain(other),
-        };
-        let gas = chain.estimate_gas(call.clone(), At::Latest).await.map_err(refused)?;
-        let signed = self.wallet.sign(chain.as_ref(), call, nonce, gas + gas / 8).await?;
+        let suggested = chain.fees().await?;
+        let had = before.map(|before| Self::offer(number, before)).transpose()?;
+        let had = if planted(Bug::SmallBump) { None } else { had };
+        let fees = attempts::fees(suggested, had, self.fee_max);
+        if fees.is_none() || suggested.max_fee_per_gas > self.fee_max {
+            self.watched.waits.fee(number, suggested.max_fee_per_gas, self.fee_max);
+        }
+        let Some(fees) = fees else { return self.watch(history, Some(nonce), view).await };
+        let calldata_len = body.calldata_len;
+        let limit = gas.saturating_add(gas / 8);
+        let signed = self.wallet.sign_for(view.chain_id, body.call, nonce, limit, fees);
         let post = PostRecord {
             hash: signed.hash.to_vec(),
             raw: signed.raw.to_vec(),
             nonce,
             signed_ms: (self.clock)(),
-            calldata_len: calldata.len() as u64,
+            calldata_len,
         };
+        let kind = if before.is_some() { "bump" } else { "first" };
+        metrics::counter!(crate::metrics::POST_ATTEMPTS, "kind" => kind).increment(1);
+        metrics::gauge!(crate::metrics::POST_FEE).set(fees.max_fee_per_gas as f64 / 1e9);
         if planted(Bug::SendFirst) {
-            let progress = self.send(number, &post).await?;
-            self.journal.put_post(number, &post)?;
-            return Ok(progress);
+            let _ = chain.send_raw(signed.raw).await;
         }
-        self.journal.put_post(number, &post)?;
-        self.send(number, &post).await
+        let attempt = history.sign(&self.journal, post)?;
+        tracing::info!(
+            batch = number,
+            attempt,
+            transaction = %signed.hash,
+            nonce,
+            max_fee_wei = fees.max_fee_per_gas,
+            tip_wei = fees.max_priority_fee_per_gas,
+            gas_limit = limit,
+            "post signed"
+        );
+        self.send(history, attempt).await
     }
-    async fn send(&mut self, number: u64, post: &PostRecord) -> Result<Progress, StepError> {
-        let sent = self.contract.chain.send_raw(post.raw.clone().into()).await;
+    /// What an attempt says.
+    fn body(&self, number: u64, attempt: &Attempt) -> Result<Body, StepError> {
+        let envelope = TxEnvelope::decode_2718(&mut attempt.post.raw.as_slice());
+        let envelope = envelope.map_err(|_| Self::unreadable(number, attempt))?;
+        let call = Call {
+            from: Some(self.wallet.address()),
+            to: envelope.to(),
+            value: envelope.value(),
+            input: envelope.input().clone(),
+            gas: None,
+        };
+        Ok(Body { call, calldata_len: attempt.post.calldata_len })
+    }
+    fn unreadable(number: u64, attempt: &Attempt) -> Halt {
+        let what = format!("attempt {}: its transaction cannot be read", attempt.number);
+        Halt::Unreadable { number, what }
+    }
+    fn offer(number: u64, attempt: &Attempt) -> Result<Fees, StepError> {
+        Ok(attempt.offer().ok_or_else(|| Self::unreadable(number, attempt))?.0)
+    }
+
+    async fn send(&mut self, mut history: History, number: u32) -> Result<Progress, StepError> {
+        let batch = history.batch;
+        let place = history.attempts.iter().find(|attempt| attempt.number == number);
+        let attempt = place.expect("one of its own").clone();
+        self.resent = Some((attempt.hash(), (self.clock)()));
+        let sent = self.contract().chain.send_raw(attempt.post.raw.clone().into()).await;
         match sent {
             Ok(_) | Err(MainChainError::Refused(Refusal::AlreadyKnown)) => {
-                tracing::info!(batch = number, transaction = %hash(post), "post sent");
-                self.sent = Some(number);
+                tracing::info!(batch, attempt = number, transaction = %attempt.hash(), "post sent");
+                if !attempt.sent || attempt.underpriced {
+                    let what = Happened::Sent(Empty {});
+                    history.add(&self.journal, number, (self.clock)(), what)?;
+                }
                 Ok(Progress::Moved)
             }
-            Err(error @ (MainChainError::Reverted { .. } | MainChainError::Halted { .. })) => {
-                Err(Halt::Refused { number, source: error }.into())
-            }
             Err(error) => {
-                if matches!(error, MainChainError::Refused(Refusal::NonceTooLow { .. })) {
-                    self.sent = None;
+                let cheap = matches!(error, MainChainError::Refused(Refusal::FeeTooLow { .. }));
+                if cheap && !attempt.underpriced {
+                    let what = Happened::Underpriced(Empty {});
+                    history.add(&self.journal, number, (self.clock)(), what)?;
                 }
-                Err(error.into())
+                self.refused(batch, error)
             }
         }
     }
-
-    /// A post was signed before, and the contract does not have the batch.
-    async fn post_again(
-        &mut self,
-        record: &BatchRecord,
-        post: PostRecord,
-    ) -> Result<Progress, StepError> {
-        let number = record.number;
-        let ours = self.sent == Some(number);
-        let chain = &self.contract.chain;
-        match chain.receipt(hash(&post)).await? {
-            Some(receipt) if receipt.succeeded => {
-                // Included between our questions, or the contract's answer is older: ask again.
-                return Ok(Progress::Idle);
+    /// The call cannot be done. If only because the queue is another one since a deep reorganisation, it
+    /// can be done again once the chain has the entries that the batch serves: waits for that.
+    fn refused(&self, number: u64, source: MainChainError) -> Result<Progress, StepError> {
+        match source {
+            source if is_other_queue(&source) => {
+                self.watched.waits.queue(number, &source);
+                Ok(Progress::Idle)
             }
-            Some(receipt) if ours => {
-                let source = MainChainError::reverted(receipt.revert.unwrap_or_default());
-                return Err(Halt::Refused { number, source }.into());
+            source @ (MainChainError::Reverted { .. } | MainChainError::Halted { .. }) => {
+                Err(Halt::Refused { number, source }.into())
             }
-            // Failed before this process started; the operator may have cured the cause.
-            Some(_) => return self.post_first(record).await,
-            None => {}
-        }
-        let late = (self.clock)().saturating_sub(post.signed_ms) >= RESEND_MS;
-        if ours && !late {
-            return Ok(Progress::Idle);
-        }
-        if late {
-            // The same number in the sender's order, so that at most one of the two is included.
-            let next = chain.nonce(self.wallet.address()).await?;
-            let (_, calldata) = self.calldata(record)?;
-            let taken = next > post.nonce + 1 || planted(Bug::NewNonce);
-            let nonce = if taken { next } else { post.nonce };
-            return self.sign_and_send(number, calldata, nonce).await;
-        }
-        match self.send(number, &post).await {
-            Err(StepError::Chain(MainChainError::Refused(Refusal::NonceTooLow { .. }))) => {
-                // Another transaction took the number: these bytes can never be included.
-                self.post_first(record).await
-            }
-            other => other,
+            other => Err(other.into()),
         }
     }
-}
-
-fn hash(post: &PostRecord) -> B256 {
-    B256::try_from(post.hash.as_slice()).unwrap_or_default()
 }

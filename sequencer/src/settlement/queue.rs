@@ -134,9 +134,19 @@ impl QueueFollower {
         }
     }
 
+    /// The first look, before anybody is served: tells if what an earlier life handed on is gone.
+    pub async fn begin(&self) -> Result<(), QueueError> {
+        // So that the first request meets a sequencer that knows the registered assets.
+        if let Some((view, depth)) = self.look().await? {
+            self.shared.set_view(view);
+            self.holds(&depth, view.queue_final).await?;
+        }
+        Ok(())
+    }
+
     /// What the chain says now, and the block at the confirmation depth; none if the contract is not
     /// that deep yet.
-    pub async fn look(&self) -> Result<Option<(ChainView, BlockHead)>, MainChainError> {
+    async fn look(&self) -> Result<Option<(ChainView, BlockHead)>, MainChainError> {
         let contract = &self.contract;
         let head = contract.chain.head().await?;
         self.shared.pulse().saw(head);
@@ -178,7 +188,8 @@ impl QueueFollower {
             return Ok(Step::Gone);
         }
         self.cursor = Cursor { next: end.max(next), anchor: Some((depth.number, depth.hash)) };
-        Ok(if self.cursor.next < tail && end > taken { Step::Behind } else { Step::Current })
+        // Only if this step got somewhere: else it is the writer that has to catch up.
+        Ok(if (next + 1..tail).contains(&end) { Step::Behind } else { Step::Current })
     }
 
     /// Whether everything handed on is on the chain as of this block; tells if it is not.

@@ -3,19 +3,19 @@
 //!
 //! The contract keeps its own ledger from the posted data alone.
 
-use crate::main_chain::{
-    Answer, At, BlockHead, Call, Fees, LogEntry, LogQuery, MainChain, MainChainError,
-    PublishedTransaction, Receipt, Refusal,
-};
+mod contract;
+mod node;
+
+use crate::main_chain::{Answer, At, BlockHead, LogEntry, MainChainError, Receipt, Refusal};
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
-use alloy::primitives::{Address, B256, Bytes, U256, Uint, keccak256};
-use alloy::sol_types::{SolCall, SolEvent};
+use alloy::primitives::{Address, B256, Bytes, Uint, keccak256};
+use alloy::sol_types::SolCall;
 use ark_bn254::Fr;
+use contract::LogPlace;
 use kerros_protocol::commitment::Commitments;
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::transcript::Statement;
-use kerros_protocol::transition;
 use kerros_protocol::verification_key::VerificationKey;
 use kerros_verifier::contract::Kerros;
 use rand::Rng;
@@ -27,6 +27,8 @@ use std::task::{Context, Poll};
 
 /// Blocks on top of a final one; no reorganisation is deeper.
 pub const CONFIRMATIONS: u64 = 2;
+/// The most a post may offer.
+pub const FEE_MAX: u128 = 1_000_000;
 pub const CHAIN_ID: u64 = 31_337;
 pub const CONTRACT: Address = Address::repeat_byte(0xc0);
 
@@ -60,59 +62,13 @@ struct Block {
     announced: Vec<LogEntry>,
 }
 
-/// Where logs are.
-struct LogPlace {
-    block: u64,
-    block_hash: B256,
-}
-
-impl LogPlace {
-    fn log(&self, event: &impl SolEvent, transaction: B256, index: u64) -> LogEntry {
-        let Self { block, block_hash } = *self;
-        let data = event.encode_log_data();
-        let topics = data.topics().to_vec();
-        LogEntry {
-            address: CONTRACT,
-            topics,
-            data: data.data,
-            block,
-            block_hash,
-            transaction,
-            index,
-        }
-    }
-    /// The log of a queue entry, after those of posts.
-    fn announce(&self, number: u64, entry: &Entry) -> LogEntry {
-        let Kerros::queueEntryReturn { entry: stored, deadline, .. } = &entry.stored;
-        let (transaction, index) = (B256::repeat_byte(0xee), 1 << 32 | number);
-        if stored.kind == 1 {
-            let event = Kerros::DepositQueued {
-                entry: number,
-                depositor: stored.sender,
-                asset: stored.asset,
-                amount: stored.amount,
-                key: stored.key,
-                owner: stored.owner,
-                fee: U256::ZERO,
-                deadline: *deadline,
-            };
-            return self.log(&event, transaction, index);
-        }
-        let event = Kerros::ForcedExitQueued {
-            entry: number,
-            requester: stored.sender,
-            index: u32::try_from(stored.amount).expect("an index"),
-            fee: U256::ZERO,
-            deadline: *deadline,
-        };
-        self.log(&event, transaction, index)
-    }
-}
-
 #[derive(Clone)]
 struct Sent {
     raw: Bytes,
     nonce: u64,
+    fee: u128,
+    /// 0 if it posts nothing.
+    batch: u64,
 }
 
 struct Inner {
@@ -124,11 +80,23 @@ struct Inner {
     /// Of these, what waits, by number.
     mempool: BTreeMap<u64, B256>,
     arrivals: Vec<Entry>,
+    /// Sent since somebody asked: batch and hash.
+    news: Vec<(u64, B256)>,
+    /// Offers below are not mined.
+    fee_min: u128,
+    /// A stranger's transaction from the poster's account waits with its next number.
+    foreign: bool,
+    foreign_seen: bool,
     dice: StdRng,
     /// In 100: how often a question fails, is answered late, or loses its answer.
     trouble: u32,
     salt: u64,
     violation: Option<String>,
+}
+
+/// The batch that a transaction posts; 0 if none.
+fn batch(input: &[u8]) -> u64 {
+    Kerros::postCall::abi_decode(input).map_or(0, |call| call.p.batchNumber)
 }
 
 /// The node and the chain behind it.
@@ -171,6 +139,10 @@ impl SimulatedChain {
             sent: BTreeMap::new(),
             mempool: BTreeMap::new(),
             arrivals: Vec::new(),
+            news: Vec::new(),
+            fee_min: 8,
+            foreign: false,
+            foreign_seen: false,
             dice,
             trouble: 0,
             salt: 0,
@@ -197,6 +169,21 @@ impl SimulatedChain {
     /// What the chain saw that must never happen.
     pub fn violation(&self) -> Option<String> {
         self.lock().violation.take()
+    }
+    /// What was sent since the last question.
+    pub fn news(&self) -> Vec<(u64, B256)> {
+        std::mem::take(&mut self.lock().news)
+    }
+    /// From now on less is not mined.
+    pub fn set_fee_min(&self, fee: u128) {
+        self.lock().fee_min = fee;
+    }
+    /// A transaction from the poster's account that it knows nothing of takes its next number, unless a
+    /// post waits behind that: nobody could keep it from reverting.
+    pub fn intrude(&self) {
+        let mut inner = self.lock();
+        let next = inner.tip().state.nonce;
+        inner.foreign = inner.mempool.keys().all(|nonce| *nonce <= next);
     }
     /// An entry for the next block.
     pub fn enqueue(&self, stored: Kerros::queueEntryReturn) {
@@ -270,7 +257,16 @@ impl Inner {
                 announced.push(place.announce(state.queue.len() as u64, &entry));
                 state.queue.push(entry);
             }
-            while let Some(waiting) = self.mempool.remove(&state.nonce) {
+            if std::mem::take(&mut self.foreign) {
+                self.foreign_seen = true;
+                self.mempool.remove(&state.nonce);
+                state.nonce += 1;
+            }
+            while let Some(waiting) = self.mempool.get(&state.nonce).copied() {
+                if self.sent.get(&waiting).is_none_or(|sent| sent.fee < self.fee_min) {
+                    break;
+                }
+                self.mempool.remove(&state.nonce);
                 state.nonce += 1;
                 receipts.push(self.execute(&mut state, waiting, number, hash));
             }
@@ -288,14 +284,21 @@ impl Inner {
     ) -> Receipt {
         let sent = self.sent.get(&transaction).expect("it was sent");
         let decoded = TxEnvelope::decode_2718(&mut sent.raw.as_ref()).expect("was accepted");
-        let result = self.post(state, decoded.input());
+        let (batch, before) = (sent.batch, state.number);
+        let result = match batch {
+            0 => Ok(None),
+            _ => self.post(state, decoded.input()).map(Some),
+        };
         let mut logs = Vec::new();
-        if let Ok(event) = &result {
+        if let Ok(Some(event)) = &result {
             logs.push(LogPlace { block, block_hash }.log(event, transaction, 0));
         }
         if let Err(reason) = &result {
-            // The sequencer pays for it, and a batch may be lost or doubled.
-            self.violation.get_or_insert(format!("a post reverted: {reason}"));
+            // The sequencer pays for it, and a batch may be lost or doubled. Only a stranger with its
+            // key can bring it to send a batch whose predecessor is not there any more.
+            if !(self.foreign_seen && batch > before + 1) {
+                self.violation.get_or_insert(format!("a post reverted: {reason}"));
+            }
         }
         Receipt {
             transaction,
@@ -308,55 +311,6 @@ impl Inner {
             logs,
             revert: result.is_err().then(Bytes::new),
         }
-    }
-    /// `Kerros.post`, with a proof system that cannot be fooled.
-    fn post(&self, state: &mut ContractState, input: &[u8]) -> Result<Kerros::BatchPosted, String> {
-        let call = Kerros::postCall::abi_decode(input).map_err(|error| error.to_string())?;
-        let post = kerros_verifier::post::read(&self.key, &call.p).map_err(|e| e.to_string())?;
-        if post.number != state.number + 1 {
-            return Err(format!("batch {} after batch {}", post.number, state.number));
-        }
-        let k = state.ledger.k();
-        if post.stored.root(k).0 != state.root {
-            return Err(format!("batch {} starts from another root", post.number));
-        }
-        let claimed = post.data.queue_entries();
-        let (mut deposits, mut forced) =
-            (post.data.deposits.iter(), post.data.exits.iter().filter(|exit| exit.forced));
-        for number in state.head..state.head + claimed {
-            let place = usize::try_from(number).expect("small");
-            let stored = &state.queue.get(place).ok_or("the queue is shorter")?.stored.entry;
-            let served = match stored.kind {
-                1 => deposits.next().is_some_and(|d| {
-                    (d.amount, d.asset.get(), d.key.to_be(), d.owner.0)
-                        == (stored.amount, stored.asset, stored.key.to_be_bytes(), stored.owner.0.0)
-                }),
-                _ => forced.next().is_some_and(|e| {
-                    (u64::from(e.from.get()), e.recipient.0) == (stored.amount, stored.sender.0.0)
-                }),
-            };
-            if !served {
-                return Err(format!("entry {number} is another"));
-            }
-        }
-        let statement = post.statement(&self.key, self.domain, k, state.head);
-        if post.proof.h != good(&statement) {
-            return Err(format!("the proof of batch {} does not hold", post.number));
-        }
-        if post.grown.is_some() {
-            state.ledger.grow();
-        }
-        transition::replay(&mut state.ledger, &post.data).map_err(|error| error.to_string())?;
-        (state.number, state.head) = (post.number, statement.end);
-        state.root = statement.new_root().0.into();
-        Ok(Kerros::BatchPosted {
-            number: state.number,
-            newRoot: state.root,
-            first: statement.first,
-            end: statement.end,
-            k: statement.k,
-            beneficiary: Address::from(statement.beneficiary.0),
-        })
     }
     fn reorganise(&mut self, depth: u64, lose: bool) {
         let depth = depth.min(CONFIRMATIONS).min(self.tip().head.number);
@@ -391,108 +345,49 @@ impl Inner {
             let (expected, got) = (Some(next), Some(nonce));
             return Err(Refusal::NonceTooLow { expected, got }.into());
         }
-        if self.mempool.get(&nonce) == Some(&hash) {
-            return Err(Refusal::AlreadyKnown.into());
+        let (fee, batch) = (decoded.max_fee_per_gas(), batch(decoded.input()));
+        let news = !self.sent.contains_key(&hash);
+        if news {
+            self.watch(nonce, fee, batch);
+            self.news.push((batch, hash));
+            self.sent.insert(hash, Sent { raw, nonce, fee, batch });
         }
-        self.sent.insert(hash, Sent { raw, nonce });
+        match self.mempool.get(&nonce) {
+            Some(waiting) if *waiting == hash => return Err(Refusal::AlreadyKnown.into()),
+            Some(waiting) => {
+                let had = self.sent.get(waiting).map_or(0, |sent| sent.fee);
+                if fee * 8 < had * 9 {
+                    let detail = "replacement transaction underpriced".to_owned();
+                    return Err(Refusal::FeeTooLow { detail }.into());
+                }
+            }
+            None => {}
+        }
         self.mempool.insert(nonce, hash);
         Ok(hash)
     }
-    fn call(&self, input: &[u8], at: At) -> Result<Vec<u8>, MainChainError> {
-        let state = self.at(at)?;
-        let selector: [u8; 4] = input[..4].try_into().expect("a selector");
-        Ok(match selector {
-            Kerros::batchNumberCall::SELECTOR => {
-                Kerros::batchNumberCall::abi_encode_returns(&state.number)
+    /// What no node would notice: a batch that gets a second number while the first may still be
+    /// used, and a replacement for too little.
+    fn watch(&mut self, nonce: u64, fee: u128, batch: u64) {
+        let deep = self.tip().head.number.saturating_sub(CONFIRMATIONS);
+        let deep = &self.blocks[usize::try_from(deep).expect("small")].state;
+        let mut wrong = None;
+        for other in self.sent.values().filter(|other| batch > 0 && other.batch == batch) {
+            if other.nonce != nonce && (deep.nonce <= other.nonce || deep.number >= batch) {
+                let used = other.nonce;
+                wrong = Some(format!("batch {batch} has number {nonce}, {used} is not dead"));
             }
-            Kerros::rootCall::SELECTOR => Kerros::rootCall::abi_encode_returns(&state.root),
-            Kerros::assetCountCall::SELECTOR => Kerros::assetCountCall::abi_encode_returns(&2),
-            Kerros::tailCall::SELECTOR => {
-                Kerros::tailCall::abi_encode_returns(&(state.queue.len() as u64))
+            if other.nonce == nonce && fee * 8 < other.fee * 9 {
+                let had = other.fee;
+                wrong = Some(format!("batch {batch} is bumped from {had} to {fee} wei"));
             }
-            Kerros::pendingDepositsCall::SELECTOR => {
-                let waiting = &state.queue[usize::try_from(state.head).expect("small")..];
-                let count = waiting.iter().filter(|entry| entry.stored.entry.kind == 1).count();
-                let count = u32::try_from(count).expect("few");
-                Kerros::pendingDepositsCall::abi_encode_returns(&count)
-            }
-            Kerros::queueEntryCall::SELECTOR => {
-                let call = Kerros::queueEntryCall::abi_decode(input).expect("own call");
-                let place = usize::try_from(call.index).expect("small");
-                Kerros::queueEntryCall::abi_encode_returns(&state.queue[place].stored)
-            }
-            other => panic!("the contract is asked {other:?}"),
-        })
+        }
+        if let Some(wrong) = wrong {
+            self.violation.get_or_insert(wrong);
+        }
     }
     fn receipt(&self, transaction: B256) -> Option<Receipt> {
         let receipts = self.blocks.iter().flat_map(|block| &block.receipts);
         receipts.into_iter().find(|receipt| receipt.transaction == transaction).cloned()
-    }
-}
-
-impl MainChain for SimulatedChain {
-    fn chain_id(&self) -> Answer<'_, u64> {
-        self.answer(|_| Ok(CHAIN_ID))
-    }
-    fn head(&self) -> Answer<'_, BlockHead> {
-        self.answer(|inner| Ok(inner.tip().head))
-    }
-    fn block(&self, number: u64) -> Answer<'_, Option<BlockHead>> {
-        self.answer(move |inner| {
-            let block = usize::try_from(number).ok().and_then(|n| inner.blocks.get(n));
-            Ok(block.map(|block| block.head))
-        })
-    }
-    fn balance(&self, _: Address, _: At) -> Answer<'_, U256> {
-        self.answer(|_| Ok(U256::MAX))
-    }
-    fn code(&self, _: Address, at: At) -> Answer<'_, Bytes> {
-        self.answer(move |inner| inner.at(at).map(|_| Bytes::from_static(&[1])))
-    }
-    fn nonce(&self, _: Address) -> Answer<'_, u64> {
-        self.answer(|inner| {
-            let mined = inner.tip().state.nonce;
-            Ok((mined..).find(|nonce| !inner.mempool.contains_key(nonce)).unwrap_or(mined))
-        })
-    }
-    fn nonce_at(&self, _: Address, at: At) -> Answer<'_, u64> {
-        self.answer(move |inner| inner.at(at).map(|state| state.nonce))
-    }
-    fn fees(&self) -> Answer<'_, Fees> {
-        self.answer(|inner| {
-            // So that no two transactions with one number are the same.
-            let fee = u128::from(inner.tip().head.number) + 2;
-            Ok(Fees { max_fee_per_gas: fee, max_priority_fee_per_gas: 1 })
-        })
-    }
-    fn call(&self, call: Call, at: At) -> Answer<'_, Bytes> {
-        self.answer(move |inner| Ok(inner.call(&call.input, at)?.into()))
-    }
-    fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64> {
-        self.answer(move |inner| {
-            let mut state = inner.at(at)?.clone();
-            let done = inner.post(&mut state, &call.input);
-            done.map(|_| 500_000).map_err(|_| MainChainError::reverted(Bytes::new()))
-        })
-    }
-    fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256> {
-        self.answer(move |inner| inner.offer(transaction))
-    }
-    fn receipt(&self, transaction: B256) -> Answer<'_, Option<Receipt>> {
-        self.answer(move |inner| Ok(inner.receipt(transaction)))
-    }
-    fn logs(&self, query: LogQuery) -> Answer<'_, Vec<LogEntry>> {
-        self.answer(move |inner| {
-            let blocks = inner.blocks.iter();
-            let wanted = blocks.filter(|b| (query.from..=query.to).contains(&b.head.number));
-            let logs = wanted.flat_map(|block| {
-                let posts = block.receipts.iter().flat_map(|receipt| &receipt.logs);
-                block.announced.iter().chain(posts)
-            });
-            Ok(logs.filter(|log| query.topic0.contains(&log.topics[0])).cloned().collect())
-        })
-    }
-    fn transaction(&self, hash: B256) -> Answer<'_, Option<PublishedTransaction>> {
-        self.answer(move |_| panic!("nobody asks for {hash}"))
     }
 }

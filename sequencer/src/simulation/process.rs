@@ -1,7 +1,7 @@
 //! One life of a sequencer, from a start to a crash: the production code, with its threads and
 //! tasks taken apart into steps that the simulation takes in any order.
 
-use super::chain::{CONFIRMATIONS, CONTRACT, SimulatedChain, good};
+use super::chain::{CHAIN_ID, CONFIRMATIONS, CONTRACT, FEE_MAX, SimulatedChain, good};
 use super::setup::{Setup, poster, receipt_key};
 use super::store::Disk;
 use crate::admission::intake::{Intake, Raw};
@@ -21,6 +21,7 @@ use crate::settlement::contract::Contract;
 use crate::settlement::finality::Finality;
 use crate::settlement::post::Poster;
 use crate::settlement::queue::{Cursor, QueueError, QueueFollower};
+use crate::settlement::view::Watched;
 use crate::settlement::{StepError, is_curable};
 use crate::verification::BatchVerifier;
 use kerros_protocol::batch::BatchData;
@@ -40,6 +41,9 @@ use tokio::sync::{mpsc, watch};
 
 /// Leases are short, so that they often end.
 pub const LEASE_MS: u64 = 4_000;
+
+/// Posts that wait are soon replaced.
+const BUMP_MS: u64 = 3_000;
 
 /// Accepts what [`good`] says.
 pub struct Oracle;
@@ -222,18 +226,29 @@ impl Process {
         ordering.begin().map_err(|e| failed("the first batch", e.to_string()))?;
         let contract = Contract { chain: Arc::new(chain.clone()), address: CONTRACT };
         let poster = Poster {
-            contract: contract.clone(),
+            watched: Watched {
+                contract: contract.clone(),
+                chain_id: CHAIN_ID,
+                confirmations: CONFIRMATIONS,
+                head_age_ms_max: 0,
+                clock: Arc::clone(&clock),
+                highest: 0,
+                waits: Arc::default(),
+            },
             wallet: poster(),
             lifecycle: Arc::clone(&lifecycle),
             journal: Arc::clone(&journal),
             key: setup.key.clone(),
             clock: Arc::clone(&clock),
-            sent: None,
+            bump_ms: BUMP_MS,
+            fee_max: FEE_MAX,
+            resent: None,
             doubted: 0,
         };
         let finality = Finality {
             contract: contract.clone(),
             lifecycle: Arc::clone(&lifecycle),
+            journal: Arc::clone(&journal),
             confirmations: CONFIRMATIONS,
             clock,
         };

@@ -9,6 +9,7 @@ use crate::journal::watermark::Slots;
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -113,6 +114,18 @@ impl Disk {
     pub fn make_slots(&self, bytes: Vec<u8>) {
         self.lock().slots = bytes;
     }
+    /// The last row up to there.
+    fn last(
+        &self,
+        family: &'static str,
+        to: Bound<Vec<u8>>,
+    ) -> Box<dyn Iterator<Item = Result<Row, StoreError>>> {
+        let inner = self.lock();
+        let rows = inner.rows.get(family);
+        let last = rows.and_then(|rows| rows.range((Bound::Unbounded, to)).next_back());
+        let last = last.map(|(key, value)| Ok((key.as_slice().into(), value.as_slice().into())));
+        Box::new(last.into_iter())
+    }
     /// The same medium without its last `lost` writes: another disk.
     pub fn without(&self, lost: usize) -> Self {
         let inner = self.lock();
@@ -158,19 +171,20 @@ impl Store for Disk {
         family: &'static str,
         from: Begin<'_>,
     ) -> Box<dyn Iterator<Item = Result<Row, StoreError>> + 'a> {
-        let inner = self.lock();
-        let Some(rows) = inner.rows.get(family) else { return Box::new(std::iter::empty()) };
-        let row = |(key, value): (&Vec<u8>, &Vec<u8>)| -> Result<Row, StoreError> {
-            Ok((key.as_slice().into(), value.as_slice().into()))
+        let mut from = match from {
+            Begin::First => Bound::Unbounded,
+            Begin::Up(start) => Bound::Included(start.to_vec()),
+            // Downwards nobody reads more than one row.
+            Begin::Last => return self.last(family, Bound::Unbounded),
+            Begin::Down(start) => return self.last(family, Bound::Included(start.to_vec())),
         };
-        // A scan reads what there was when it began.
-        let found: Vec<_> = match from {
-            Begin::First => rows.iter().map(row).collect(),
-            Begin::Last => rows.iter().next_back().map(row).into_iter().collect(),
-            Begin::Up(start) => rows.range(start.to_vec()..).take(1).map(row).collect(),
-            Begin::Down(start) => rows.range(..=start.to_vec()).rev().take(1).map(row).collect(),
-        };
-        Box::new(found.into_iter())
+        Box::new(std::iter::from_fn(move || {
+            let inner = self.lock();
+            let rows = inner.rows.get(family)?;
+            let (key, value) = rows.range((from.clone(), Bound::Unbounded)).next()?;
+            from = Bound::Excluded(key.clone());
+            Some(Ok((key.as_slice().into(), value.as_slice().into())))
+        }))
     }
     fn each(
         &self,

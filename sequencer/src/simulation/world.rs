@@ -9,6 +9,7 @@ use super::process::{End, LEASE_MS, Process, check_watermark};
 use super::setup::{self, Setup};
 use super::store::{Crash, Disk, Fate};
 use super::truth;
+use crate::journal::{AttemptRow, Happened};
 use crate::mempool::Command;
 use alloy::primitives::{Address, U256};
 use kerros_protocol::account::AssetId;
@@ -267,7 +268,9 @@ impl World {
         self.chain.enqueue(stored);
     }
     fn trouble_on_the_chain(&mut self) {
-        match self.dice.gen_range(0..3) {
+        match self.dice.gen_range(0..6) {
+            3 => self.chain.set_fee_min(self.dice.gen_range(4..400)),
+            4 | 5 => self.chain.intrude(),
             0 => self.chain.forget(),
             1 => self.chain.mine(true),
             _ => {
@@ -302,6 +305,13 @@ impl World {
             return Err(violation);
         }
         let Some(process) = &self.process else { return Ok(()) };
+        for (batch, hash) in self.chain.news() {
+            let rows = process.journal.attempts(batch).map_err(|error| error.to_string())?;
+            let is_signed = |row: &AttemptRow| matches!(&row.record.what, Some(Happened::Signed(post)) if post.hash == hash.as_slice());
+            if !rows.iter().any(is_signed) {
+                return Err(format!("a post of batch {batch} was sent and is not on disk"));
+            }
+        }
         for client in &mut self.clients {
             client.read(process, self.setup, &mut self.told, true)?;
         }

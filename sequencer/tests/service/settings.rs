@@ -121,6 +121,9 @@ fn what_is_wrong_in_a_file_is_told_with_its_file_line_and_key() {
         ("operator_calls = 1", "`operator_calls` has type integer, needs boolean"),
         ("listen = 7400", "`listen` has type integer, needs string"),
         ("poll_ms = 0", "`poll_ms`: 0 is not in 1..=3600000"),
+        ("post_bump_ms = 99", "`post_bump_ms`: 99 is not in 100..=86400000"),
+        ("post_fee_max_gwei = 0", "`post_fee_max_gwei`: 0 is not in 1..=1000000"),
+        ("head_age_ms = \"1\"", "`head_age_ms` has type string, needs integer"),
         ("grow_at_percent = 101", "`grow_at_percent`: 101 is not in 1..=100"),
         ("listen = \"nowhere\"", "`listen`: invalid socket address syntax"),
         ("log_format = \"xml\"", "`log_format`: needs text or json"),
@@ -208,6 +211,41 @@ async fn the_url_of_a_node_is_neither_printed_nor_logged() {
         for secret in URL_SECRETS {
             assert!(!all(&output).contains(secret), "{secret} in {}", all(&output));
         }
+    }
+}
+
+#[test]
+fn several_nodes_come_from_any_layer_and_only_where_they_are_is_shown() {
+    let other = "https://node.example/v3/tOkEn";
+    let both = format!("{URL},{other}");
+    let (_two_dir, two) = file(&REQUIRED.replace(URL, &both));
+    let (_one_dir, one) = file(REQUIRED);
+    let flags = [URL, other].map(|url| format!("--main-chain={url}"));
+    for output in [
+        run(&two, &["--print-config"], &[]),
+        run(&one, &["--print-config"], &[("KERROS_MAIN_CHAIN", &both)]),
+        run(&one, &["--print-config", &flags[0], &flags[1]], &[]),
+    ] {
+        let line = printed(&output, "main_chain");
+        let shown = "main_chain = \"http://127.0.0.1:1/…,https://node.example/…\" # ";
+        assert!(line.starts_with(shown), "{line}");
+        for secret in URL_SECRETS {
+            assert!(!all(&output).contains(secret), "{secret} in {}", all(&output));
+        }
+    }
+}
+
+#[test]
+fn nodes_that_cannot_be_compared_are_refused() {
+    for (nodes, problem) in [
+        (format!("{URL},{URL}"), "node 2 is node 1 again"),
+        (format!("{URL},embedded:chain"), "an embedded chain stands alone"),
+    ] {
+        let (_dir, path) = file(&REQUIRED.replace(URL, &nodes));
+        let output = run(&path, &[], &[]);
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(told, format!("kerros-sequencer: main_chain: {problem}\n"));
     }
 }
 
