@@ -18,7 +18,7 @@ pub use parts::Parts;
 pub use table::{json, text};
 
 use super::{BenchError, busy};
-use crate::contract::Contract;
+use crate::contract::{Contract, took_effect};
 use crate::devnet::{ADMIN, OPERATOR, World};
 use crate::progress::Bar;
 use alloy::primitives::{Address as ChainAddress, U256};
@@ -33,7 +33,6 @@ use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::embedded::{Trace, development_wallet};
 use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, Wallet, submit};
 use kerros_sequencer::settlement::contract::post_call;
-use kerros_verifier::contract::Revert;
 use kerros_verifier::trapdoor;
 use parts::{Layout, Measured};
 use rand::SeedableRng;
@@ -214,11 +213,8 @@ impl Rollup {
         let to = Some(ChainAddress::from(self.world.contract.0));
         let sent = input.clone().into();
         let receipt = submit(&self.chain, &operator, to, U256::ZERO, sent).await?;
+        let receipt = took_effect(receipt)?;
         let transaction = receipt.transaction;
-        if !receipt.succeeded {
-            let reason = Revert::decode(&receipt.revert.unwrap_or_default());
-            return Err(crate::contract::ContractError::Failed { transaction, reason }.into());
-        }
         let chain = Arc::clone(self.chain.chain());
         let trace: Trace = busy(move || chain.trace(transaction))
             .await??
