@@ -253,6 +253,8 @@ async fn a_stranger_serves_the_queue_of_a_silent_operator() {
     assert_eq!(code, 0, "{errors}");
     assert_eq!((&said["batch"], &said["first"], &said["end"]), (&3.into(), &3.into(), &7.into()));
     assert_eq!(said["operator"], false);
+    let earned = scene.chain.ask(Kerros::etherCreditCall(stranger().address())).await;
+    assert!(!earned.is_zero() && said["ether_credit"] == earned.to_string(), "{said}");
     let rebuilt = scene.rebuilt().await;
     let ledger = &rebuilt.replay.state.ledger;
     assert_eq!(ledger.get(index(1)).balance, 9_000 + 40);
@@ -397,7 +399,8 @@ async fn money_goes_to_the_contract_and_chain_that_were_meant_or_nowhere() {
         }
     };
     let liar = Proxy::start(&scene.anvil.url, Arc::new(lie)).await;
-    for line in [deposit, "claim --asset 1", "force-exit --index 1"] {
+    let escape = format!("escape --keys {}", dir().display());
+    for line in [deposit, "claim --asset 1", "force-exit --index 1", &escape] {
         let (code, _, errors) = scene.run_at(&liar.url, line, 1);
         assert_eq!(code, 3, "{errors}");
         assert!(errors.contains("another domain than that of its address on chain 1"), "{errors}");

@@ -173,14 +173,14 @@ impl ForceExitArgs {
 }
 
 /// Ether that waits for somebody in the contract, to be told beside what was asked.
-struct Credit {
+pub(super) struct Credit {
     account: Address,
     wei: U256,
 }
 
 impl Credit {
     /// None if the node does not say: what was asked has been done.
-    async fn of(contract: &Contract, account: Address) -> Self {
+    pub(super) async fn of(contract: &Contract, account: Address) -> Self {
         Self { account, wei: contract.ether_credit(account).await.unwrap_or_default() }
     }
     fn text(&self) -> Option<String> {
@@ -193,7 +193,7 @@ impl Credit {
             eprintln!("kerros: {text}");
         }
     }
-    fn beside(&self, mut said: Said) -> Said {
+    pub(super) fn beside(&self, mut said: Said) -> Said {
         said.json["ether_credit"] = json!(self.wei.to_string());
         said.text.extend(self.text().map(|text| format!("\n{text}")));
         said

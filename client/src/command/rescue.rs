@@ -1,7 +1,7 @@
 //! `kerros escape|serve-queue`: what anybody can do when the operator does nothing.
 
 use super::{Failure, Said, WalletAt, address};
-use crate::command::chain::PayoutGas;
+use crate::command::chain::{Credit, PayoutGas};
 use crate::contract::Contract;
 use crate::keys::KeysError;
 use crate::progress::Bar;
@@ -47,10 +47,12 @@ struct Deployed {
 }
 
 impl Deployed {
-    fn contract(&self) -> Result<Contract, Failure> {
+    async fn contract(&self) -> Result<Contract, Failure> {
         let url = self.rpc_urls.first().map_or("", String::as_str);
         let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(url)?);
-        Ok(Contract::new(chain, self.contract))
+        let contract = Contract::new(chain, self.contract);
+        contract.identity().await?;
+        Ok(contract)
     }
     /// The state now; `frozen`: once the nodes show the freeze.
     async fn rebuild(&self, frozen: bool) -> Result<Rebuilt, Failure> {
@@ -98,7 +100,7 @@ impl EscapeArgs {
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.deployed.wallet.open()?;
         let payer = ChainWallet::new(wallet.signer().clone());
-        let contract = self.deployed.contract()?;
+        let contract = self.deployed.contract().await?;
         let srs = SetupFiles::in_dir(&self.deployed.keys).srs;
         let srs = Srs::open(&srs).map_err(RescueError::from)?;
         let whose = match (self.everybody, self.owner) {
@@ -188,7 +190,7 @@ impl ServeQueueArgs {
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.deployed.wallet.open()?;
         let poster = ChainWallet::new(wallet.signer().clone());
-        let contract = self.deployed.contract()?;
+        let contract = self.deployed.contract().await?;
         let rebuilt = self.deployed.rebuild(false).await?;
         may_post(&rebuilt, &poster)?;
         let operator = is_operator(&rebuilt, &poster);
@@ -212,7 +214,8 @@ impl ServeQueueArgs {
         let (number, first, end) = (batch.number, batch.first, batch.end);
         let (hash, gas) = (receipt.transaction.to_string(), receipt.gas_used);
         let entries = end - first;
-        Ok(Said {
+        let credit = Credit::of(&contract, wallet.address()).await;
+        Ok(credit.beside(Said {
             text: format!(
                 "batch {number} serves {entries} queue entries from {first} on\ntransaction {hash}, {gas} gas"
             ),
@@ -220,6 +223,6 @@ impl ServeQueueArgs {
                 "batch": number, "first": first, "end": end, "transaction": hash, "gas_used": gas,
                 "operator": operator,
             }),
-        })
+        }))
     }
 }
