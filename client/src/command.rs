@@ -17,7 +17,7 @@ mod signer;
 pub mod transact;
 pub mod wallet;
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Identity};
 use crate::receipt::ReceiptCheck;
 use crate::sequencer::{Info, SequencerClient};
 use crate::wallet::Wallet;
@@ -39,6 +39,7 @@ Examples:
   kerros transfer --wallet alice.wallet --from 1 --to 2 --amount 500
   kerros withdraw --wallet alice.wallet --from 1 --amount 500
   kerros claim --wallet alice.wallet --asset 1
+  kerros claim --wallet alice.wallet --ether      fees paid too much, or earned
   kerros circuit --shape 16,8,24,8,4 --json
   kerros bench ingest                             acknowledged transfers per second
   kerros bench gas                                what a batch costs on the main chain
@@ -193,25 +194,28 @@ impl SequencerAt {
         if self.receipt_signer.is_some() && self.contract.is_some() {
             return Ok((client, info));
         }
-        let signer = signer::known(&wallet.path, self, &info)?;
+        let signer = signer::meet(&wallet.path, self, &info)?.remember()?;
         Ok((client.trusting(ReceiptCheck { domain: info.domain, signer }), info))
     }
 }
 
 impl ChainAt {
-    /// The contract at an address that the caller knows.
-    pub fn at(&self, contract: Address) -> Result<Contract, Failure> {
+    /// The contract at an address, which says itself that it is that one on this chain.
+    pub async fn at(&self, contract: Address) -> Result<(Contract, Identity), Failure> {
         let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.rpc_url)?);
-        Ok(Contract::new(chain, contract))
+        let contract = Contract::new(chain, contract);
+        let identity = contract.identity().await?;
+        Ok((contract, identity))
     }
     /// The contract that the sequencer serves, on this chain.
-    pub async fn contract(&self, info: &Info) -> Result<Contract, Failure> {
+    pub async fn contract(&self, info: &Info) -> Result<(Contract, Identity), Failure> {
         let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(&self.rpc_url)?);
+        // Before the contract is asked: on another chain there is none.
         let found = chain.chain_id().await?;
         if found != info.chain_id {
             return Err(Failure::OtherChain { expected: info.chain_id, found });
         }
-        Ok(Contract::new(chain, info.contract))
+        self.at(info.contract).await
     }
 }
 
@@ -320,6 +324,7 @@ mod tests {
             "kerros withdraw --wallet w --from 1 --amount 5",
             "kerros deposit --wallet w --asset 1 --amount 5 --mint",
             "kerros claim --wallet w --asset 1",
+            "kerros claim --wallet w --ether --gas-max 1000000",
             "kerros force-exit --wallet w --index 1",
             "kerros escape --wallet w --contract 0x0000000000000000000000000000000000000001 --keys k",
             "kerros serve-queue --wallet w --contract 0x0000000000000000000000000000000000000001 --keys k",
@@ -348,6 +353,8 @@ mod tests {
             "kerros account --index 268435456",
             "kerros claim --wallet w --asset 0",
             "kerros claim --wallet w --asset 65536",
+            "kerros claim --wallet w",
+            "kerros claim --wallet w --asset 1 --ether",
             "kerros transfer --wallet w --from 1 --to 2 --amount 1 --fee 2048",
             "kerros transfer --wallet w --from 1 --to 2 --amount 18446744073709551616",
             "kerros withdraw --wallet w --from 1 --amount 1 --to 0x12",

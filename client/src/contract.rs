@@ -7,14 +7,23 @@
 
 use alloy::primitives::{Address as ChainAddress, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEvent};
+use ark_bn254::Fr;
 use kerros_protocol::account::{AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::commitment::{Commitments, Opening, Root};
+use kerros_protocol::encoding::fr_to_be;
+use kerros_protocol::transcript;
 use kerros_sequencer::main_chain::{
-    At, Call, MainChain, MainChainError, Receipt, Wallet, entry_fee_offer, submit,
+    At, Call, MainChain, MainChainError, Receipt, Wallet, await_receipt, entry_fee_offer, submit,
 };
 use kerros_verifier::contract::{Kerros, Post, Revert, TestToken};
 use std::sync::Arc;
 use thiserror::Error;
+
+/// Gas that a payout takes at most unless its caller says otherwise. Plain tokens and wallets take a
+/// tenth of it.
+pub const PAYOUT_GAS_MAX: u64 = 500_000;
+/// Added to the estimate of a payout's gas, as a fraction of it.
+const PAYOUT_GAS_MARGIN_DIVISOR: u64 = 8;
 
 /// Why an operation on the contract failed.
 #[derive(Debug, Error)]
@@ -27,8 +36,29 @@ pub enum ContractError {
     Failed {
         /// Its hash.
         transaction: B256,
+        /// What it took all the same.
+        gas_used: u64,
         /// What it returned.
         reason: Revert,
+    },
+    /// A token or a recipient would burn more of the payer's gas than the payer allows.
+    #[error("the payout takes {gas} gas, more than {max}: --gas-max allows more")]
+    GasAbove {
+        /// Estimated.
+        gas: u64,
+        /// Allowed.
+        max: u64,
+    },
+    /// What the contract signs for is not its own address on the node's chain.
+    #[error(
+        "contract {contract} says another domain than that of its address on chain {chain_id}: it is \
+         no Kerros, or the node's chain is not {chain_id}"
+    )]
+    OtherDomain {
+        /// The address.
+        contract: Address,
+        /// The node's chain.
+        chain_id: u64,
     },
     /// The answer is not what the contract's interface says: probably no Kerros at this address.
     #[error("{what}: the answer is not the contract's ({reason})")]
@@ -94,6 +124,15 @@ pub struct State {
     pub frozen: bool,
 }
 
+/// Which contract on which chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The node's chain.
+    pub chain_id: u64,
+    /// That of the contract's address on this chain; the contract says the same.
+    pub domain: Fr,
+}
+
 /// A transaction that took effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done<T> {
@@ -112,6 +151,16 @@ pub struct Contract {
 
 fn chain_address(address: Address) -> ChainAddress {
     ChainAddress::from(address.0)
+}
+
+/// Refuses the receipt of a transaction that failed.
+pub(crate) fn took_effect(receipt: Receipt) -> Result<Receipt, ContractError> {
+    if receipt.succeeded {
+        return Ok(receipt);
+    }
+    let reason = Revert::decode(&receipt.revert.unwrap_or_default());
+    let (transaction, gas_used) = (receipt.transaction, receipt.gas_used);
+    Err(ContractError::Failed { transaction, gas_used, reason })
 }
 
 impl Contract {
@@ -150,12 +199,30 @@ impl Contract {
         call: C,
     ) -> Result<Receipt, ContractError> {
         let input = Bytes::from(call.abi_encode());
-        let receipt = submit(self.chain.as_ref(), wallet, Some(to), value, input).await?;
-        if receipt.succeeded {
-            return Ok(receipt);
+        took_effect(submit(self.chain.as_ref(), wallet, Some(to), value, input).await?)
+    }
+
+    /// A call in which strangers' code runs: a token's, a recipient's. They decide how much gas it
+    /// takes, `wallet` pays for it.
+    async fn pay_out<C: SolCall>(
+        &self,
+        wallet: &Wallet,
+        call: C,
+        gas_max: u64,
+    ) -> Result<Receipt, ContractError> {
+        let chain = self.chain.as_ref();
+        let (from, to) = (Some(wallet.address()), Some(self.address));
+        let input = Bytes::from(call.abi_encode());
+        let call = Call { from, to, input, ..Call::default() };
+        let gas = chain.estimate_gas(call.clone(), At::Latest).await?;
+        if gas > gas_max {
+            return Err(ContractError::GasAbove { gas, max: gas_max });
         }
-        let reason = Revert::decode(&receipt.revert.clone().unwrap_or_default());
-        Err(ContractError::Failed { transaction: receipt.transaction, reason })
+        let limit = gas.saturating_add(gas / PAYOUT_GAS_MARGIN_DIVISOR).min(gas_max);
+        let nonce = chain.nonce(wallet.address()).await?;
+        let signed = wallet.sign(chain, call, nonce, limit).await?;
+        chain.send_raw(signed.raw).await?;
+        took_effect(await_receipt(chain, signed.hash).await?)
     }
 
     fn event<E: SolEvent>(&self, receipt: &Receipt) -> Result<E, ContractError> {
@@ -168,6 +235,16 @@ impl Contract {
         decoded.next().ok_or(missing)
     }
 
+    /// Which deployment this is, as the node's chain id and the contract say in the same words.
+    pub async fn identity(&self) -> Result<Identity, ContractError> {
+        let chain_id = self.chain.chain_id().await?;
+        let domain = transcript::domain(chain_id, &self.address());
+        let said = self.read(self.address, Kerros::domainCall {}).await?;
+        match said == U256::from_be_bytes(fr_to_be(&domain)) {
+            true => Ok(Identity { chain_id, domain }),
+            false => Err(ContractError::OtherDomain { contract: self.address(), chain_id }),
+        }
+    }
     /// Root, batch number, queue and size now.
     pub async fn state(&self) -> Result<State, ContractError> {
         let root = self.read(self.address, Kerros::rootCall {}).await?;
@@ -206,6 +283,10 @@ impl Contract {
     ) -> Result<U256, ContractError> {
         let call = Kerros::withdrawableCall { _0: asset.get(), _1: chain_address(account) };
         self.read(self.address, call).await
+    }
+    /// Wei that `account` may claim: what it paid too much for entries, or earned by serving them.
+    pub async fn ether_credit(&self, account: Address) -> Result<U256, ContractError> {
+        self.read(self.address, Kerros::etherCreditCall(chain_address(account))).await
     }
     /// Base units of a token that `holder` has.
     pub async fn token_balance(
@@ -293,18 +374,19 @@ impl Contract {
         Ok(Done { value: event.entry, receipt })
     }
     /// Pays everything that `account` may claim of an asset to it; gives the units. Anybody may
-    /// call, `wallet` pays the gas.
+    /// call, `wallet` pays the gas, at most `gas_max`.
     pub async fn claim(
         &self,
         wallet: &Wallet,
         asset: AssetId,
         account: Address,
+        gas_max: u64,
     ) -> Result<Done<U256>, ContractError> {
         if self.withdrawable(asset, account).await?.is_zero() {
             return Err(ContractError::NothingToClaim);
         }
         let call = Kerros::claimCall { asset: asset.get(), account: chain_address(account) };
-        let receipt = self.write(wallet, self.address, U256::ZERO, call).await?;
+        let receipt = self.pay_out(wallet, call, gas_max).await?;
         let event: Kerros::Claimed = self.event(&receipt)?;
         Ok(Done { value: event.amount, receipt })
     }
@@ -326,19 +408,18 @@ impl Contract {
     pub async fn refund(&self, wallet: &Wallet, entry: u64) -> Result<Receipt, ContractError> {
         self.write(wallet, self.address, U256::ZERO, Kerros::refundCall { entry }).await
     }
-    /// Pays the ether credited to `account` to it; gives the wei.
+    /// Pays the ether credited to `account` to it; gives the wei. Gas as for [`Self::claim`].
     pub async fn claim_ether(
         &self,
         wallet: &Wallet,
         account: Address,
+        gas_max: u64,
     ) -> Result<Done<U256>, ContractError> {
-        let account = chain_address(account);
-        let credit = self.read(self.address, Kerros::etherCreditCall(account)).await?;
-        if credit.is_zero() {
+        if self.ether_credit(account).await?.is_zero() {
             return Err(ContractError::NothingToClaim);
         }
-        let call = Kerros::claimEtherCall { account };
-        let receipt = self.write(wallet, self.address, U256::ZERO, call).await?;
+        let call = Kerros::claimEtherCall { account: chain_address(account) };
+        let receipt = self.pay_out(wallet, call, gas_max).await?;
         let event: Kerros::EtherClaimed = self.event(&receipt)?;
         Ok(Done { value: event.amount, receipt })
     }

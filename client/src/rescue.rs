@@ -16,10 +16,12 @@ use kerros_prover::prove::ProveError;
 use kerros_sequencer::execution::ExecutionError;
 use kerros_verifier::VerifyError;
 use kerros_verifier::chain::{
-    ChainError, Deployment, Head, History, Proofs, Reader, Replay, ReplayFailure, ReplayFault,
-    Standing,
+    ChainError, Deployment, Head, History, NodeError, Proofs, Reader, Replay, ReplayFailure,
+    ReplayFault, Standing,
 };
+use kerros_verifier::contract::Kerros;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Why it did not work.
@@ -64,9 +66,17 @@ pub enum RescueError {
         /// Whose accounts and deposits were looked for.
         owner: Address,
     },
-    /// The nodes do not show the freeze yet.
-    #[error("the contract is frozen, but the nodes do not show it yet: run the command again")]
-    FreezeNotSeen,
+    /// The nodes do not show a freeze, or not yet.
+    #[error(
+        "the nodes show no freeze of the contract at block {block} ({looks} looks): run the command \
+         again once they do"
+    )]
+    FreezeNotSeen {
+        /// How often they were asked.
+        looks: u32,
+        /// The newest block that all of them had.
+        block: u64,
+    },
     /// An opening that does not verify: a bug of ours.
     #[error("the opening of account {index} does not verify")]
     Opening {
@@ -146,6 +156,71 @@ pub async fn rebuild(
     replay.settled(&standing).map_err(Box::new)?;
     reader.still_there().await?;
     Ok(Rebuilt { replay, standing, head: reader.head() })
+}
+
+/// How long a freeze is looked for that was sent already.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How often.
+    pub looks: u32,
+    /// Between two looks.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    /// Two minutes: nodes that lag by some blocks catch up.
+    fn default() -> Self {
+        Self { looks: 40, pause: Duration::from_secs(3) }
+    }
+}
+
+/// Rebuilds the state once all nodes show the freeze: one of them may be behind the one that has
+/// taken the transaction. Arguments as for [`rebuild`].
+pub async fn rebuild_frozen(
+    urls: &[String],
+    contract: Address,
+    key: &VerificationKey,
+    from_block: Option<u64>,
+    patience: Patience,
+    posted: impl Fn(u64),
+) -> Result<Rebuilt, RescueError> {
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let error = match shows_freeze(urls, ChainAddress::from(contract.0)).await {
+            Ok((true, _)) => match rebuild(urls, contract, key, from_block, &posted).await {
+                Ok(rebuilt) if rebuilt.standing.frozen => return Ok(rebuilt),
+                Ok(rebuilt) => RescueError::FreezeNotSeen { looks, block: rebuilt.head.number },
+                Err(error) => error,
+            },
+            Ok((false, block)) => RescueError::FreezeNotSeen { looks, block },
+            Err(error) => error.into(),
+        };
+        if looks >= patience.looks || !catches_up(&error) {
+            return Err(error);
+        }
+        tokio::time::sleep(patience.pause).await;
+    }
+}
+
+/// Whether the newest block that all nodes have is of a frozen contract, and its number.
+async fn shows_freeze(urls: &[String], contract: ChainAddress) -> Result<(bool, u64), ChainError> {
+    let reader = Reader::connect(urls, 0).await?;
+    let frozen = reader.call(contract, &Kerros::frozenCall {}).await?;
+    Ok((frozen, reader.head().number))
+}
+
+/// Whether this is how nodes answer of which one is behind: it lacks the block, or has another one.
+fn catches_up(error: &RescueError) -> bool {
+    use ChainError::{Differ, Missing, Node, Reorganised};
+    match error {
+        RescueError::FreezeNotSeen { .. } => true,
+        RescueError::Chain(error) => matches!(
+            error,
+            Differ { .. } | Missing { .. } | Reorganised { .. } | Node(NodeError::Refused { .. })
+        ),
+        _ => false,
+    }
 }
 
 /// The points of the ledger's size, if the string is the key's.

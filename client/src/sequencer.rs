@@ -3,24 +3,26 @@
 //! Answers are decoded strictly. A refusal is [`SequencerError::Refused`] with the stable code of
 //! the API (`kerros_protocol::rejection`, and those of admission), so that callers can match on it.
 
+mod failure;
+
+pub use failure::SequencerError;
+
 use crate::receipt::{self, ReceiptCheck, ReceiptFault};
 use crate::watch::BatchWatch;
 use ark_bn254::Fr;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, Address, AssetId};
 use kerros_protocol::batch::OpenRecord;
-use kerros_protocol::encoding::{DecodeError, fr_from_be};
+use kerros_protocol::encoding::fr_from_be;
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
-use kerros_protocol::proto::{self, BatchState, REASON_METADATA, RejectionDetail};
+use kerros_protocol::proto::{self, BatchState};
 use kerros_protocol::receipt::{Opening, Receipt};
 use kerros_protocol::transaction::{SignedTransaction, TransactionId};
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use thiserror::Error;
 use tokio::sync::OnceCell;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
 
 /// Time-out of one call, in milliseconds.
 pub const CALL_MS_MAX: u64 = 20_000;
@@ -28,45 +30,6 @@ pub const CALL_MS_MAX: u64 = 20_000;
 pub const CONNECT_MS_MAX: u64 = 5_000;
 /// Bytes of an answer, at most.
 pub const MESSAGE_BYTES_MAX: usize = 32 << 20;
-
-/// Why a call failed.
-#[derive(Debug, Error)]
-pub enum SequencerError {
-    /// The URL is none.
-    #[error("sequencer URL: {0}")]
-    Url(tonic::transport::Error),
-    /// The sequencer refused; `reason` is stable, for example `WRONG_NONCE`.
-    #[error("{reason}: {message}")]
-    Refused {
-        /// Stable SCREAMING_SNAKE_CASE code.
-        reason: String,
-        /// Whether the same bytes could be accepted later.
-        transient: bool,
-        /// For humans.
-        message: String,
-    },
-    /// What was asked for does not exist.
-    #[error("not found: {message}")]
-    NotFound {
-        /// For humans.
-        message: String,
-    },
-    /// No answer, in time or at all.
-    #[error("sequencer not available: {message}")]
-    Unavailable {
-        /// For humans.
-        message: String,
-    },
-    /// The answer does not decode.
-    #[error("sequencer's answer: {0}")]
-    Decode(#[from] DecodeError),
-    /// The receipt does not hold against the sequencer.
-    #[error("sequencer's receipt: {0}")]
-    Receipt(#[from] ReceiptFault),
-    /// A field that must be there is missing, or contradicts another.
-    #[error("sequencer's answer: {0}")]
-    Nonsense(&'static str),
-}
 
 /// An account that is open.
 #[derive(Debug, Clone)]
@@ -78,42 +41,6 @@ pub struct Opened {
     /// The sequencer's promise that a batch opens it; none if an earlier batch did and the sequencer
     /// does not have the promise.
     pub receipt: Option<Receipt<Opening>>,
-}
-
-impl SequencerError {
-    /// The stable code, if the sequencer refused.
-    pub fn reason(&self) -> Option<&str> {
-        match self {
-            Self::Refused { reason, .. } => Some(reason),
-            _ => None,
-        }
-    }
-    /// Whether the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Refused { transient: true, .. })
-    }
-}
-
-impl From<Status> for SequencerError {
-    fn from(status: Status) -> Self {
-        let message = status.message().to_owned();
-        let metadata = status.metadata().get(REASON_METADATA).and_then(|v| v.to_str().ok());
-        let detail = RejectionDetail::from_status(&status);
-        let transient = detail.as_ref().is_some_and(|detail| detail.transient);
-        let reason = detail.map(|detail| detail.reason).or(metadata.map(str::to_owned));
-        match (status.code(), reason) {
-            (Code::NotFound, _) => Self::NotFound { message },
-            (_, Some(reason)) => Self::Refused { reason, transient, message },
-            (Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown, _) => {
-                Self::Unavailable { message }
-            }
-            (code, None) => Self::Refused {
-                reason: format!("{code:?}").to_uppercase(),
-                transient: code == Code::ResourceExhausted,
-                message,
-            },
-        }
-    }
 }
 
 /// The deployment a sequencer serves, as it says; compare with what you know yourself.
@@ -415,40 +342,5 @@ impl SequencerClient {
     pub async fn grow(&self) -> Result<u32, SequencerError> {
         let request = timed(proto::GrowLedgerRequest {});
         Ok(self.inner.clone().grow_ledger(request).await?.into_inner().k)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_keep_their_stable_code() {
-        let detail = RejectionDetail {
-            reason: "INSUFFICIENT_BALANCE".to_owned(),
-            transient: true,
-            message: "balance 1, amount and fee need 2".to_owned(),
-            values: Default::default(),
-            retry_after_ms: 0,
-        };
-        let error = SequencerError::from(detail.into_status(Code::FailedPrecondition));
-        assert_eq!(error.reason(), Some("INSUFFICIENT_BALANCE"));
-        assert!(error.is_transient());
-    }
-
-    #[test]
-    fn the_metadata_alone_names_the_reason() {
-        let mut status = Status::failed_precondition("nonce 1, account expects 2");
-        status.metadata_mut().insert(REASON_METADATA, "WRONG_NONCE".parse().expect("ascii"));
-        let error = SequencerError::from(status);
-        assert_eq!(error.reason(), Some("WRONG_NONCE"));
-        assert!(!error.is_transient());
-    }
-
-    #[test]
-    fn transport_failures_are_transient_and_missing_things_are_not_found() {
-        assert!(SequencerError::from(Status::unavailable("x")).is_transient());
-        let error = SequencerError::from(Status::not_found("x"));
-        assert!(matches!(error, SequencerError::NotFound { .. }));
     }
 }

@@ -4,7 +4,7 @@
 use alloy::primitives::U256;
 use ark_bn254::{Fr, G1Affine, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup};
-use kerros_client::contract::{Contract, ContractError};
+use kerros_client::contract::{Contract, ContractError, PAYOUT_GAS_MAX};
 use kerros_client::deployment::{Terms, deploy_kerros, deploy_test_token};
 use kerros_client::wallet::Wallet as Holder;
 use kerros_protocol::account::{AccountIndex, AssetId};
@@ -90,7 +90,7 @@ async fn every_refusal_is_typed() {
     let error = contract.asset(unknown).await.expect_err("unknown");
     assert!(matches!(error, ContractError::UnknownAsset { asset: 9 }));
     let nobody = contract.address();
-    let error = contract.claim(&admin, unknown, nobody).await.expect_err("nothing");
+    let error = contract.claim(&admin, unknown, nobody, PAYOUT_GAS_MAX).await.expect_err("nothing");
     assert!(matches!(error, ContractError::NothingToClaim));
 
     let stranger = Wallet::new(development_wallet(2));

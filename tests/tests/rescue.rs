@@ -2,18 +2,20 @@
 //! queue, on a node that is not ours, with nothing but the main chain and the public files.
 
 use alloy::primitives::{Address as ChainAddress, U256};
-use kerros_client::contract::Contract;
+use kerros_client::contract::{Contract, PAYOUT_GAS_MAX};
 use kerros_client::rescue::escape::{Done, Whose, escape, freeze};
 use kerros_client::rescue::serve::{may_post, post as post_ready, prepare};
-use kerros_client::rescue::{Rebuilt, RescueError, rebuild};
+use kerros_client::rescue::{Patience, Rebuilt, RescueError, rebuild, rebuild_frozen};
 use kerros_client::wallet::Wallet as Holder;
 use kerros_protocol::account::Address;
 use kerros_prover::prove::prove_batch;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Ethereum, Wallet};
 use kerros_tests::anvil::Anvil;
+use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer};
 use kerros_tests::command::built;
 use kerros_tests::node::{self, enrich};
+use kerros_tests::proxy::Proxy;
 use kerros_tests::world::{index, wallet};
 use kerros_tests::{Chain, World, keys};
 use kerros_verifier::contract::{Kerros, KerrosErrors, Revert, TestToken};
@@ -21,8 +23,11 @@ use kerros_verifier::post::post;
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Of `Chain::deploy_on`.
 const SILENCE: u64 = 86_400;
@@ -95,22 +100,33 @@ impl Scene {
     }
     /// `kerros` as a stranger's or a holder's terminal would run it.
     fn run(&self, line: &str, w: u32) -> (i32, Value, String) {
-        let home = tempfile::tempdir().expect("directory");
-        let path = home.path().join("holder.wallet");
-        let key = development_wallet(w).to_bytes();
-        Holder::from_bytes([w as u8; 32], &key.0).expect("keys").create(&path).expect("written");
-        let output = Command::new(built("kerros"))
-            .args(line.split(' '))
-            .args(["--json", "--rpc", &self.anvil.url, "--contract"])
-            .arg(self.chain.contract.to_string())
-            .arg("--wallet")
-            .arg(&path)
-            .output()
-            .expect("started");
-        let said = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code().expect("not killed"), said, errors)
+        self.run_at(&self.anvil.url, line, w)
     }
+    fn run_at(&self, node: &str, line: &str, w: u32) -> (i32, Value, String) {
+        let home = tempfile::tempdir().expect("directory");
+        let line = format!("{line} --rpc {node} --contract {}", self.chain.contract);
+        kerros(&line, &holder(home.path(), w))
+    }
+}
+
+/// A wallet's file with a development wallet's key of the main chain.
+fn holder(home: &Path, w: u32) -> PathBuf {
+    let path = home.join("holder.wallet");
+    let key = development_wallet(w).to_bytes();
+    Holder::from_bytes([w as u8; 32], &key.0).expect("keys").create(&path).expect("written");
+    path
+}
+
+fn kerros(line: &str, wallet: &Path) -> (i32, Value, String) {
+    let output = Command::new(built("kerros"))
+        .args(line.split(' '))
+        .args(["--json", "--wallet"])
+        .arg(wallet)
+        .output()
+        .expect("started");
+    let said = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().expect("not killed"), said, errors)
 }
 
 fn owner(w: u8) -> ChainAddress {
@@ -150,8 +166,10 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
     let nobody = Whose::Of(wallet(9).1);
     let refused = freeze(&rebuilt, &contract, &stranger(), &srs, nobody).await;
     assert!(matches!(refused, Err(RescueError::NothingToTake { .. })), "{refused:?}");
-    let refused = escape(&rebuilt, &contract, &stranger(), &srs, Whose::Everybody, |_| {}).await;
-    assert!(matches!(refused, Err(RescueError::FreezeNotSeen)), "{refused:?}");
+    let (payer, everybody) = (stranger(), Whose::Everybody);
+    let refused =
+        escape(&rebuilt, &contract, &payer, &srs, everybody, PAYOUT_GAS_MAX, |_| {}).await;
+    assert!(matches!(refused, Err(RescueError::FreezeNotSeen { looks: 1, .. })), "{refused:?}");
     // One holder for himself, by the command.
     let (code, said, errors) = scene.run(&format!("escape --keys {dir}"), 1);
     assert_eq!(code, 0, "{errors}");
@@ -167,9 +185,7 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
 
     // A stranger pays the gas for all others.
     let rebuilt = scene.rebuilt().await;
-    let everybody = Whose::Everybody;
-    let payer = stranger();
-    let done = escape(&rebuilt, &contract, &payer, &srs, everybody, |_| {}).await;
+    let done = escape(&rebuilt, &contract, &payer, &srs, everybody, PAYOUT_GAS_MAX, |_| {}).await;
     let done = done.expect("all of them");
     let left: Vec<u32> = done.accounts.iter().map(|(index, _)| index.get()).collect();
     assert_eq!((left, &done.refunded), (vec![2, 3], &vec![4, 5]));
@@ -190,7 +206,8 @@ async fn everybody_leaves_a_vanished_operators_rollup_once_in_both_assets() {
 
     // Again, with a state from before and with a new one: nothing is paid twice.
     for state in [rebuilt, scene.rebuilt().await] {
-        let again = escape(&state, &contract, &payer, &srs, everybody, |_| {}).await;
+        let again =
+            escape(&state, &contract, &payer, &srs, everybody, PAYOUT_GAS_MAX, |_| {}).await;
         assert_eq!(again.expect("nothing to do"), Done::default());
     }
 }
@@ -215,6 +232,9 @@ async fn a_stranger_serves_the_queue_of_a_silent_operator() {
     let (code, said, errors) = scene.run(&format!("serve-queue --keys {dir}"), STRANGER);
     assert_eq!(code, 0, "{errors}");
     assert_eq!((&said["batch"], &said["first"], &said["end"]), (&3.into(), &3.into(), &7.into()));
+    assert_eq!(said["operator"], false);
+    let earned = scene.chain.ask(Kerros::etherCreditCall(stranger().address())).await;
+    assert!(!earned.is_zero() && said["ether_credit"] == earned.to_string(), "{said}");
     let rebuilt = scene.rebuilt().await;
     let ledger = &rebuilt.replay.state.ledger;
     assert_eq!(ledger.get(index(1)).balance, 9_000 + 40);
@@ -236,4 +256,174 @@ async fn a_stranger_serves_the_queue_of_a_silent_operator() {
     assert!(rebuilt.replay.ether.contains_key(&wallet(5).1), "credited with the entries' fees");
     let nothing = prepare(&rebuilt, &keys, wallet(5).1).err();
     assert!(matches!(nothing, Some(RescueError::NothingToServe)), "{nothing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_recipient_burns_more_of_the_payers_gas_than_is_allowed() {
+    let Some(scene) = Scene::start().await else { return };
+    // They get back the entries' fees too, in ether: their code runs for it.
+    scene.chain.deposit(1, 1, 9).await;
+    scene.chain.deposit(3, 1, 9).await;
+    scene.pass(FORCE_WINDOW + 3 * 60 + 1).await;
+    // i = 100,000; while (--i); about 2,600,000 gas.
+    let burner = "0x620186a05b600190038060045700";
+    node::raw(&scene.anvil.url, "anvil_setCode", json!([owner(3), burner])).await;
+    let wei = |of: ChainAddress| scene.chain.ask(Kerros::etherCreditCall(of));
+
+    let line = format!("escape --everybody --keys {}", keys::small_dir().display());
+    let (code, said, errors) = scene.run(&line, STRANGER);
+    assert_eq!(code, 0, "{errors}");
+    let unpaid = said["unpaid"].as_array().expect("a list");
+    assert_eq!(unpaid.len(), 1, "{said}");
+    assert_eq!(
+        (&unpaid[0]["asset"], &unpaid[0]["address"]),
+        (&Value::Null, &json!(wallet(3).1.to_string()))
+    );
+    let why = unpaid[0]["why"].as_str().expect("text");
+    assert!(why.contains("more than 500000"), "{why}");
+    assert!(said["gas_used"].as_u64().expect("gas") < 2_600_000, "{said}");
+    assert_eq!((wei(owner(1)).await, scene.supply(1).await), (U256::ZERO, 0), "all others left");
+    assert_eq!(scene.tokens(1, owner(3)).await, U256::from(9), "his tokens run no code of his");
+
+    // Whoever wants to pays more for it.
+    let waiting = wei(owner(3)).await;
+    assert!(!waiting.is_zero());
+    let line = format!("claim --ether --account {}", wallet(3).1);
+    let (code, _, errors) = scene.run(&line, STRANGER);
+    assert_eq!(code, 3, "{errors}");
+    assert!(errors.contains("--gas-max"), "{errors}");
+    let (code, said, errors) = scene.run(&format!("{line} --gas-max 4000000"), STRANGER);
+    assert_eq!((code, &said["wei"]), (0, &json!(waiting.to_string())), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_is_followed_until_a_node_that_lags_behind_shows_it() {
+    let Some(scene) = Scene::start().await else { return };
+    scene.chain.deposit(1, 2, 40).await;
+    scene.pass(FORCE_WINDOW + 60 + 1).await;
+    // A node that says for some questions that there is no block after this one.
+    let newest = scene.chain.chain.head().await.expect("answers").number;
+    let lags = Arc::new(AtomicU32::new(u32::MAX));
+    let left = Arc::clone(&lags);
+    let change = move |request: &Value, answer: &mut Value| {
+        let number = answer["result"].as_str().and_then(|text| text.strip_prefix("0x"));
+        let number = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let behind = || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if request["method"] == "eth_blockNumber"
+            && number.is_some_and(|number| number > newest)
+            && behind().is_ok()
+        {
+            answer["result"] = json!(format!("{newest:#x}"));
+        }
+    };
+    let node = Proxy::start(&scene.anvil.url, Arc::new(change)).await;
+
+    let key = &keys::small().verification;
+    let urls = [scene.anvil.url.clone(), node.url.clone()];
+    let address = Address(scene.chain.contract.into_array());
+    let patience = Patience { looks: 3, pause: Duration::from_millis(10) };
+    let (rebuilt, contract) = (scene.rebuilt().await, scene.contract());
+    let frozen =
+        freeze(&rebuilt, &contract, &stranger(), &keys::small_srs(), Whose::Everybody).await;
+    assert_eq!(frozen.expect("overdue"), Some(3));
+    let unseen = rebuild_frozen(&urls, address, key, None, patience, |_| {}).await.err();
+    let Some(RescueError::FreezeNotSeen { looks: 3, block }) = unseen else { panic!("{unseen:?}") };
+    assert_eq!(block, newest);
+
+    // The command waits for it, and takes everything out.
+    lags.store(3, Ordering::SeqCst);
+    let line = format!("escape --keys {}", keys::small_dir().display());
+    let (code, said, errors) = scene.run_at(&urls.join(","), &line, 1);
+    assert_eq!(code, 0, "{errors}");
+    assert_eq!((&said["frozen_over"], &said["refunded"]), (&Value::Null, &json!([3])));
+    assert_eq!(lags.load(Ordering::SeqCst), 0, "the node lagged, and was asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_opened_early_leaves_room_before_it() {
+    let Some(mut scene) = Scene::start().await else { return };
+    // The last index of all.
+    scene.world.open(15, 4, 1);
+    scene.post().await;
+    scene.chain.deposit(5, 2, 9).await;
+    let keys = keys::small();
+    let ready = prepare(&scene.rebuilt().await, &keys, wallet(5).1).expect("proved");
+    assert_eq!((ready.batch.before_growth, ready.batch.k), (None, keys::K_GENESIS));
+    assert_eq!(ready.batch.data.opens[0].index, index(4));
+    // And where the ledger cannot grow.
+    for i in [31, 63] {
+        scene.world.grow();
+        scene.world.open(i, 4, 2);
+        scene.post().await;
+    }
+    let (code, said, errors) =
+        scene.run(&format!("serve-queue --keys {}", keys::small_dir().display()), OPERATOR);
+    assert_eq!(code, 0, "{errors}");
+    assert_eq!((&said["first"], &said["end"]), (&3.into(), &4.into()));
+    assert_eq!(said["operator"], true);
+    assert!(errors.contains("the operator's own key"), "{errors}");
+    let opened = scene.rebuilt().await.replay.state.ledger.get(index(4));
+    assert_eq!((opened.asset, opened.balance, opened.owner), (2, 9, wallet(5).1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_goes_to_the_contract_and_chain_that_were_meant_or_nowhere() {
+    let Some(scene) = Scene::start().await else { return };
+    let deposit = "deposit --asset 1 --amount 5 --mint";
+    let (code, _, errors) = scene.run(&format!("{deposit} --chain-id 1"), 1);
+    assert_eq!(code, 3, "{errors}");
+    assert!(errors.contains("chain is 31337"), "{errors}");
+    // A node that says that it is the main network's.
+    let lie = |request: &Value, answer: &mut Value| {
+        if request["method"] == "eth_chainId" {
+            answer["result"] = json!("0x1");
+        }
+    };
+    let liar = Proxy::start(&scene.anvil.url, Arc::new(lie)).await;
+    let escape = format!("escape --keys {}", keys::small_dir().display());
+    for line in [deposit, "claim --asset 1", "force-exit --index 1", &escape] {
+        let (code, _, errors) = scene.run_at(&liar.url, line, 1);
+        assert_eq!(code, 3, "{errors}");
+        assert!(errors.contains("another domain than that of its address on chain 1"), "{errors}");
+    }
+
+    // A wallet that has met another deployment.
+    let home = tempfile::tempdir().expect("directory");
+    let path = holder(home.path(), 1);
+    let pins = home.path().join("holder.wallet.signers");
+    let other = format!("{} 0x{} http://bank:7400\n", "01".repeat(32), "07".repeat(20));
+    std::fs::write(&pins, &other).expect("written");
+    let line = format!("{deposit} --rpc {} --contract {}", scene.anvil.url, scene.chain.contract);
+    let (code, _, errors) = kerros(&line, &path);
+    assert_eq!(code, 8, "{errors}");
+    assert!(errors.contains("--chain-id 31337"), "{errors}");
+    let (code, said, errors) = kerros(&format!("{line} --chain-id 31337"), &path);
+    assert_eq!(code, 0, "{errors}");
+    let tail = scene.chain.ask(Kerros::tailCall {}).await;
+    assert_eq!((&said["entry"], tail), (&3.into(), 4), "that one deposit and no other");
+
+    // What was too much for the entry comes back, and is told.
+    let wei = scene.chain.ask(Kerros::etherCreditCall(owner(1))).await;
+    assert!(!wei.is_zero());
+    assert_eq!(said["ether_credit"], wei.to_string());
+    let (code, _, errors) = scene.run("claim --asset 1", 1);
+    assert_eq!(code, 5, "{errors}");
+    assert!(errors.contains(&format!("{wei} wei")) && errors.contains("--ether"), "{errors}");
+    let (code, said, errors) = scene.run("claim --ether", 1);
+    assert_eq!((code, &said["wei"]), (0, &json!(wei.to_string())), "{errors}");
+    assert_eq!(scene.run("claim --ether", 1).0, 5, "once");
+
+    // A sequencer of another chain than the node says is not remembered.
+    let key = &keys::small().verification;
+    let elsewhere = Chain::deploy(key).await;
+    let data = tempfile::tempdir().expect("directory");
+    let config = sequencer_config(data.path(), &elsewhere);
+    let sequencer = start_sequencer(config, &elsewhere, key).await;
+    std::fs::remove_file(&pins).expect("removed");
+    let at = format!("--rpc {} --sequencer http://{}", liar.url, sequencer.address);
+    let (code, _, errors) = kerros(&format!("{deposit} {at}"), &path);
+    assert_eq!(code, 3, "{errors}");
+    assert!(errors.contains("the node's chain is 1;"), "{errors}");
+    assert!(!pins.exists(), "nothing is pinned before the chains are compared");
+    sequencer.shutdown().await.expect("stopped");
 }

@@ -4,7 +4,7 @@
 
 use super::records::Holders;
 use super::{BenchError, busy, io_at};
-use crate::contract::{Contract, ContractError};
+use crate::contract::{Contract, took_effect};
 use crate::devnet::{ADMIN, OPERATOR, World};
 use alloy::primitives::{Address as ChainAddress, U256};
 use ark_bn254::Fr;
@@ -18,7 +18,6 @@ use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, Receipt, Wallet, submit};
 use kerros_sequencer::settlement::contract::post_call;
-use kerros_verifier::contract::Revert;
 use kerros_verifier::trapdoor;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -131,11 +130,7 @@ impl Rollup {
         let to = Some(ChainAddress::from(self.world.contract.0));
         let sent = input.clone().into();
         let receipt = submit(&self.chain, &operator, to, U256::ZERO, sent).await?;
-        let transaction = receipt.transaction;
-        if !receipt.succeeded {
-            let reason = Revert::decode(&receipt.revert.unwrap_or_default());
-            return Err(ContractError::Failed { transaction, reason }.into());
-        }
+        let receipt = took_effect(receipt)?;
         (self.commitments, self.number, self.first) = (new, self.number + 1, batch.end);
         Ok(Posted { receipt, input, data: batch.data })
     }

@@ -1,8 +1,9 @@
 //! `kerros deposit|claim|force-exit`: what a holder does on the main chain.
 
-use super::{ChainAt, Failure, Said, SequencerAt, WalletAt, address, asset, index};
-use crate::contract::Contract;
+use super::{ChainAt, Failure, Said, SequencerAt, WalletAt, address, asset, index, signer};
+use crate::contract::{Contract, Identity, PAYOUT_GAS_MAX};
 use crate::wallet::Wallet;
+use alloy::primitives::U256;
 use clap::Args;
 use kerros_protocol::account::{AccountIndex, Address, AssetId};
 use kerros_sequencer::main_chain::{Receipt, Wallet as ChainWallet};
@@ -15,6 +16,10 @@ struct Holder {
     sequencer: SequencerAt,
     #[command(flatten)]
     chain: ChainAt,
+    /// The main chain's id that you mean: refuse a node of another one. Beside --contract it names the
+    /// deployment, whatever the wallet has met before.
+    #[arg(long, env = "KERROS_CHAIN_ID", value_name = "ID")]
+    chain_id: Option<u64>,
     #[command(flatten)]
     wallet: WalletAt,
 }
@@ -24,15 +29,41 @@ impl Holder {
         let wallet = self.wallet.open()?;
         let contract = match self.sequencer.contract {
             // Whoever names it needs no sequencer, which may have gone.
-            Some(contract) => self.chain.at(contract)?,
+            Some(named) => {
+                let (contract, identity) = self.chain.at(named).await?;
+                self.same_chain(&identity)?;
+                if self.chain_id.is_none() {
+                    signer::require_met(&self.wallet.path, named, &identity)?;
+                }
+                contract
+            }
             None => {
-                let (_, info) = self.sequencer.connect_for(&self.wallet).await?;
-                self.chain.contract(&info).await?
+                let (_, info) = self.sequencer.connect().await?;
+                let meeting = signer::meet(&self.wallet.path, &self.sequencer, &info)?;
+                let (contract, identity) = self.chain.contract(&info).await?;
+                self.same_chain(&identity)?;
+                meeting.remember()?;
+                contract
             }
         };
         let payer = ChainWallet::new(wallet.signer().clone());
         Ok((wallet, contract, payer))
     }
+    fn same_chain(&self, identity: &Identity) -> Result<(), Failure> {
+        let found = identity.chain_id;
+        match self.chain_id {
+            Some(expected) if expected != found => Err(Failure::OtherChain { expected, found }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a payout may cost whoever makes it.
+#[derive(Debug, Args)]
+pub struct PayoutGas {
+    /// Gas that one payout may take: token and recipient decide how much it is, the wallet pays.
+    #[arg(long, value_name = "GAS", default_value_t = PAYOUT_GAS_MAX)]
+    pub gas_max: u64,
 }
 
 /// Arguments of `kerros deposit`.
@@ -62,12 +93,12 @@ impl DepositArgs {
         }
         let (key, owner) = (wallet.account_key(), wallet.address());
         let done = contract.deposit(&payer, &asset, self.amount, key, owner).await?;
-        let entry = done.value;
-        Ok(said(
+        let (entry, credit) = (done.value, Credit::of(&contract, owner).await);
+        Ok(credit.beside(said(
             format!("queued as entry {entry}: {} units of asset {}", self.amount, self.asset),
             json!({ "entry": entry, "asset": self.asset.get(), "units": self.amount }),
             &done.receipt,
-        ))
+        )))
     }
 }
 
@@ -77,11 +108,17 @@ pub struct ClaimArgs {
     #[command(flatten)]
     holder: Holder,
     /// Registered asset.
-    #[arg(long, value_parser = asset)]
-    asset: AssetId,
+    #[arg(long, value_parser = asset, required_unless_present = "ether", conflicts_with = "ether")]
+    asset: Option<AssetId>,
+    /// Ether: what was paid too much for entries of the queue, came back with them after a freeze, or
+    /// was earned by serving them.
+    #[arg(long)]
+    ether: bool,
     /// Claim for this address instead of the wallet's own; it receives, the wallet pays the gas.
     #[arg(long, value_parser = address)]
     account: Option<Address>,
+    #[command(flatten)]
+    payout: PayoutGas,
 }
 
 impl ClaimArgs {
@@ -89,17 +126,25 @@ impl ClaimArgs {
     pub async fn run(self) -> Result<Said, Failure> {
         let (wallet, contract, payer) = self.holder.open().await?;
         let account = self.account.unwrap_or(wallet.address());
-        let done = contract.claim(&payer, self.asset, account).await?;
+        let gas_max = self.payout.gas_max;
+        let Some(asset) = self.asset else {
+            let done = contract.claim_ether(&payer, account, gas_max).await?;
+            let wei = done.value.to_string();
+            return Ok(said(
+                format!("{account} received {wei} wei"),
+                json!({ "account": account.to_string(), "wei": wei }),
+                &done.receipt,
+            ));
+        };
+        let done = contract.claim(&payer, asset, account, gas_max).await;
+        let credit = Credit::of(&contract, account).await;
+        let done = done.inspect_err(|_| credit.hint())?;
         let units = done.value.to_string();
-        Ok(said(
-            format!("{account} received {units} units of asset {}", self.asset),
-            json!({
-                "account": account.to_string(),
-                "asset": self.asset.get(),
-                "units": units,
-            }),
+        Ok(credit.beside(said(
+            format!("{account} received {units} units of asset {asset}"),
+            json!({ "account": account.to_string(), "asset": asset.get(), "units": units }),
             &done.receipt,
-        ))
+        )))
     }
 }
 
@@ -116,14 +161,42 @@ pub struct ForceExitArgs {
 impl ForceExitArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
-        let (_, contract, payer) = self.holder.open().await?;
+        let (wallet, contract, payer) = self.holder.open().await?;
         let done = contract.force_exit(&payer, self.index).await?;
-        let entry = done.value;
-        Ok(said(
+        let (entry, credit) = (done.value, Credit::of(&contract, wallet.address()).await);
+        Ok(credit.beside(said(
             format!("queued as entry {entry}: exit of account {}", self.index),
             json!({ "entry": entry, "index": self.index.get() }),
             &done.receipt,
-        ))
+        )))
+    }
+}
+
+/// Ether that waits for somebody in the contract, to be told beside what was asked.
+pub(super) struct Credit {
+    account: Address,
+    wei: U256,
+}
+
+impl Credit {
+    /// None if the node does not say: what was asked has been done.
+    pub(super) async fn of(contract: &Contract, account: Address) -> Self {
+        Self { account, wei: contract.ether_credit(account).await.unwrap_or_default() }
+    }
+    fn text(&self) -> Option<String> {
+        let Self { account, wei } = self;
+        (!wei.is_zero())
+            .then(|| format!("{wei} wei wait for {account}: `kerros claim --ether` pays them out"))
+    }
+    fn hint(&self) {
+        if let Some(text) = self.text() {
+            eprintln!("kerros: {text}");
+        }
+    }
+    pub(super) fn beside(&self, mut said: Said) -> Said {
+        said.json["ether_credit"] = json!(self.wei.to_string());
+        said.text.extend(self.text().map(|text| format!("\n{text}")));
+        said
     }
 }
 

@@ -83,7 +83,7 @@ impl RegisterArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
         let admin = ChainWallet::new(self.wallet.open()?.signer().clone());
-        let contract = self.chain.at(self.contract)?;
+        let (contract, _) = self.chain.at(self.contract).await?;
         let token = ChainAddress::from(self.token.0);
         let done = contract.register_asset(&admin, token, self.unit_exponent).await?;
         let asset = done.value;

@@ -110,13 +110,26 @@ pub enum Failure {
         /// What is wrong.
         problem: String,
     },
-    /// The node is on another chain than the sequencer.
-    #[error("the node's chain is {found}, the sequencer's {expected}")]
+    /// The node is on another chain than the sequencer, or than the one named.
+    #[error("the node's chain is {found}; the sequencer's, or that of --chain-id, is {expected}")]
     OtherChain {
-        /// The sequencer's.
+        /// The sequencer's, or named.
         expected: u64,
         /// The node's.
         found: u64,
+    },
+    /// A wallet that has met deployments, and not this one.
+    #[error(
+        "this wallet has met other deployments, not contract {contract} on chain {chain_id} (domain \
+         {domain}): --chain-id {chain_id} beside --contract says that you mean this one"
+    )]
+    NeverMet {
+        /// Named.
+        contract: Address,
+        /// The node's.
+        chain_id: u64,
+        /// Of both.
+        domain: String,
     },
     /// Escape, or a stranger's post.
     #[error(transparent)]
@@ -141,7 +154,11 @@ impl Failure {
                 UNAVAILABLE
             }
             Self::Sequencer(SequencerError::Refused { .. })
-            | Self::Contract(ContractError::Failed { .. })
+            | Self::Contract(
+                ContractError::Failed { .. }
+                | ContractError::GasAbove { .. }
+                | ContractError::OtherDomain { .. },
+            )
             | Self::OtherContract { .. }
             | Self::OtherChain { .. } => REFUSED,
             Self::Chain(error) | Self::Contract(ContractError::Chain(error)) => match error {
@@ -152,6 +169,7 @@ impl Failure {
             Self::Wallet(_) | Self::Signers { .. } => WALLET,
             Self::OtherSigner { .. }
             | Self::OtherDeployment { .. }
+            | Self::NeverMet { .. }
             | Self::Sequencer(SequencerError::Receipt(ReceiptFault::OtherSigner { .. })) => {
                 OTHER_SIGNER
             }
@@ -164,7 +182,7 @@ impl Failure {
                 RescueError::NothingToServe | RescueError::NothingToTake { .. } => NOT_FOUND,
                 RescueError::Contract(_)
                 | RescueError::NothingOverdue { .. }
-                | RescueError::FreezeNotSeen
+                | RescueError::FreezeNotSeen { .. }
                 | RescueError::Frozen
                 | RescueError::NotSilent { .. } => REFUSED,
                 _ => FAILED,

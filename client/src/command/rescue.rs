@@ -1,12 +1,13 @@
 //! `kerros escape|serve-queue`: what anybody can do when the operator does nothing.
 
 use super::{Failure, Said, WalletAt, address};
+use crate::command::chain::{Credit, PayoutGas};
 use crate::contract::Contract;
 use crate::keys::KeysError;
 use crate::progress::Bar;
 use crate::rescue::escape::{Whose, escape, freeze};
-use crate::rescue::serve::{may_post, post, prepare};
-use crate::rescue::{Rebuilt, RescueError, rebuild};
+use crate::rescue::serve::{is_operator, may_post, post, prepare};
+use crate::rescue::{Patience, Rebuilt, RescueError, rebuild, rebuild_frozen};
 use clap::Args;
 use kerros_circuits::setup::{SetupFiles, read_verification_key};
 use kerros_protocol::account::Address;
@@ -46,18 +47,28 @@ struct Deployed {
 }
 
 impl Deployed {
-    fn contract(&self) -> Result<Contract, Failure> {
+    async fn contract(&self) -> Result<Contract, Failure> {
         let url = self.rpc_urls.first().map_or("", String::as_str);
         let chain: Arc<dyn MainChain> = Arc::new(Ethereum::connect(url)?);
-        Ok(Contract::new(chain, self.contract))
+        let contract = Contract::new(chain, self.contract);
+        contract.identity().await?;
+        Ok(contract)
     }
-    async fn rebuild(&self) -> Result<Rebuilt, Failure> {
+    /// The state now; `frozen`: once the nodes show the freeze.
+    async fn rebuild(&self, frozen: bool) -> Result<Rebuilt, Failure> {
         let file = SetupFiles::in_dir(&self.keys).verification_key;
         let key = read_verification_key(&file).map_err(KeysError::from)?;
         let bar = Bar::spinner("main chain");
         let told = |number: u64| bar.say(&format!("batch {number}"));
-        let (urls, from_block) = (&self.rpc_urls, self.from_block);
-        let rebuilt = rebuild(urls, self.contract, &key, from_block, told).await?;
+        let (urls, contract, from_block) = (&self.rpc_urls, self.contract, self.from_block);
+        let rebuilt = match frozen {
+            true => {
+                bar.say("waiting until every node shows the freeze");
+                let patience = Patience::default();
+                rebuild_frozen(urls, contract, &key, from_block, patience, told).await?
+            }
+            false => rebuild(urls, contract, &key, from_block, told).await?,
+        };
         let (number, block) = (rebuilt.replay.state.number, rebuilt.head.number);
         bar.done(&format!("{number} batches up to block {block}"));
         Ok(rebuilt)
@@ -80,6 +91,8 @@ pub struct EscapeArgs {
     /// Everybody's: each is paid, the wallet pays the gas.
     #[arg(long)]
     everybody: bool,
+    #[command(flatten)]
+    payout: PayoutGas,
 }
 
 impl EscapeArgs {
@@ -87,22 +100,23 @@ impl EscapeArgs {
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.deployed.wallet.open()?;
         let payer = ChainWallet::new(wallet.signer().clone());
-        let contract = self.deployed.contract()?;
+        let contract = self.deployed.contract().await?;
         let srs = SetupFiles::in_dir(&self.deployed.keys).srs;
         let srs = Srs::open(&srs).map_err(RescueError::from)?;
         let whose = match (self.everybody, self.owner) {
             (true, _) => Whose::Everybody,
             (false, owner) => Whose::Of(owner.unwrap_or(wallet.address())),
         };
-        let mut rebuilt = self.deployed.rebuild().await?;
+        let mut rebuilt = self.deployed.rebuild(false).await?;
         let mut frozen_over = None;
         if !rebuilt.standing.frozen {
             frozen_over = freeze(&rebuilt, &contract, &payer, &srs, whose).await?;
             // A batch may have come before the freeze.
-            rebuilt = self.deployed.rebuild().await?;
+            rebuilt = self.deployed.rebuild(true).await?;
         }
         let bar = Bar::spinner("escape");
-        let done = escape(&rebuilt, &contract, &payer, &srs, whose, |what| bar.say(what)).await?;
+        let (gas_max, told) = (self.payout.gas_max, |what: &str| bar.say(what));
+        let done = escape(&rebuilt, &contract, &payer, &srs, whose, gas_max, told).await?;
         bar.done(&format!("{} accounts", done.accounts.len()));
         let mut text = match frozen_over {
             Some(entry) => format!("frozen for ever over queue entry {entry}"),
@@ -164,7 +178,7 @@ impl EscapeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Serves the longest part of the queue that fits into a batch. The operator may post at any time, everybody
-else after the contract's time of silence. The wallet pays the gas and is credited with the entries' fees. Example:
+else after the contract's time of silence. Not for an operator whose sequencer runs: both would post the same number. The wallet pays the gas and is credited with the entries' fees. Example:
   kerros serve-queue --rpc http://127.0.0.1:8545 --contract 0x… --keys keys --wallet alice.wallet")]
 pub struct ServeQueueArgs {
     #[command(flatten)]
@@ -176,9 +190,17 @@ impl ServeQueueArgs {
     pub async fn run(self) -> Result<Said, Failure> {
         let wallet = self.deployed.wallet.open()?;
         let poster = ChainWallet::new(wallet.signer().clone());
-        let contract = self.deployed.contract()?;
-        let rebuilt = self.deployed.rebuild().await?;
+        let contract = self.deployed.contract().await?;
+        let rebuilt = self.deployed.rebuild(false).await?;
         may_post(&rebuilt, &poster)?;
+        let operator = is_operator(&rebuilt, &poster);
+        if operator {
+            eprintln!(
+                "kerros: this is the operator's own key: a sequencer of the operator must not run while \
+                 this batch is posted. It would take the same batch number and the same nonces, and what \
+                 it has promised but not posted would not follow from this batch"
+            );
+        }
         let bar = Bar::spinner("proof");
         let (dir, beneficiary) = (self.deployed.keys.clone(), wallet.address());
         let prepared = tokio::task::spawn_blocking(move || {
@@ -192,13 +214,15 @@ impl ServeQueueArgs {
         let (number, first, end) = (batch.number, batch.first, batch.end);
         let (hash, gas) = (receipt.transaction.to_string(), receipt.gas_used);
         let entries = end - first;
-        Ok(Said {
+        let credit = Credit::of(&contract, wallet.address()).await;
+        Ok(credit.beside(Said {
             text: format!(
                 "batch {number} serves {entries} queue entries from {first} on\ntransaction {hash}, {gas} gas"
             ),
             json: json!({
                 "batch": number, "first": first, "end": end, "transaction": hash, "gas_used": gas,
+                "operator": operator,
             }),
-        })
+        }))
     }
 }

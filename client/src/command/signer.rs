@@ -6,6 +6,7 @@
 //! sequencer names the contract that deposits go to: one that suddenly names another is refused.
 
 use super::{Failure, SequencerAt};
+use crate::contract::Identity;
 use crate::sequencer::Info;
 use alloy::primitives::Address as ChainAddress;
 use kerros_protocol::account::Address;
@@ -62,20 +63,54 @@ fn place(url: &str) -> Result<String, String> {
     }
 }
 
-/// The address that signs the sequencer's receipts, if deployment and signer are the ones named, or
-/// known of before; what is met first is remembered, and a notice given.
-pub fn known(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddress, Failure> {
+/// What a wallet has met, as text; empty if nothing.
+fn load(path: &Path) -> Result<String, Failure> {
+    let refuse = |problem| Failure::Signers { path: path.to_owned(), problem };
+    match fs::metadata(path) {
+        Ok(data) if data.len() > FILE_BYTES_MAX => {
+            Err(refuse(format!("more than {FILE_BYTES_MAX} bytes")))
+        }
+        Ok(_) => fs::read_to_string(path).map_err(|error| refuse(error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(refuse(error.to_string())),
+    }
+}
+
+/// A deployment and a signer that hold against what is known. Nothing is written down before
+/// [`Self::remember`]: whoever asks a node compares its chain first.
+#[must_use]
+pub struct Meeting {
+    signer: ChainAddress,
+    path: PathBuf,
+    line: Option<String>,
+    notice: Option<String>,
+}
+
+impl Meeting {
+    /// Keeps what is met first, and gives notice; the address that signs the sequencer's receipts.
+    pub fn remember(self) -> Result<ChainAddress, Failure> {
+        if let Some(notice) = self.notice {
+            eprintln!("{notice}");
+        }
+        if let Some(line) = self.line {
+            let path = &self.path;
+            let append = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+            let written = append().and_then(|mut file| file.write_all(line.as_bytes()));
+            written.map_err(|error| Failure::Signers {
+                path: path.clone(),
+                problem: error.to_string(),
+            })?;
+        }
+        Ok(self.signer)
+    }
+}
+
+/// Compares deployment and signer with the ones named, or known of before.
+pub fn meet(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<Meeting, Failure> {
     let found = info.receipt_signer()?;
     let path = file(wallet);
     let refuse = |problem: String| Failure::Signers { path: path.clone(), problem };
-    let text = match fs::metadata(&path) {
-        Ok(data) if data.len() > FILE_BYTES_MAX => {
-            return Err(refuse(format!("more than {FILE_BYTES_MAX} bytes")));
-        }
-        Ok(_) => fs::read_to_string(&path).map_err(|error| refuse(error.to_string()))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(refuse(error.to_string())),
-    };
+    let text = load(&path)?;
     let met = read(&text).map_err(refuse)?;
     let (domain, url) = (fr_to_be(&info.domain), place(&at.sequencer_url).map_err(refuse)?);
     let url = url.as_str();
@@ -91,24 +126,39 @@ pub fn known(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddres
         return Err(Failure::OtherSigner { expected, found });
     }
     // What was not named by hand is taken from the first meeting: contract, signer or both.
-    if known.is_none() && (at.contract.is_none() || at.receipt_signer.is_none()) {
-        eprintln!(
+    let first = known.is_none() && (at.contract.is_none() || at.receipt_signer.is_none());
+    let notice = first.then(|| {
+        format!(
             "kerros: met contract {} on chain {}, whose receipts {found} signs; remembered in {}: compare \
              them with what the operator has published",
             info.contract,
             info.chain_id,
             path.display()
-        );
-    }
-    if !pinned {
+        )
+    });
+    let line = (!pinned).then(|| {
         // A last line without an end was written by hand.
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        let line = format!("{end}{} {} {url}\n", hex::encode(domain), known.unwrap_or(found));
-        let append = || OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-        let written = append().and_then(|mut file| file.write_all(line.as_bytes()));
-        written.map_err(|error| refuse(error.to_string()))?;
+        format!("{end}{} {} {url}\n", hex::encode(domain), known.unwrap_or(found))
+    });
+    Ok(Meeting { signer: found.0.into(), path, line, notice })
+}
+
+/// Refuses a contract that is not among those that the wallet has met, if it has met any: for
+/// whoever names a contract and asks no sequencer.
+pub fn require_met(wallet: &Path, contract: Address, identity: &Identity) -> Result<(), Failure> {
+    let path = file(wallet);
+    let text = load(&path)?;
+    let met = read(&text).map_err(|problem| Failure::Signers { path, problem })?;
+    let domain = fr_to_be(&identity.domain);
+    match met.is_empty() || met.iter().any(|met| met.domain == domain) {
+        true => Ok(()),
+        false => Err(Failure::NeverMet {
+            contract,
+            chain_id: identity.chain_id,
+            domain: hex::encode(domain),
+        }),
     }
-    Ok(found.0.into())
 }
 
 #[cfg(test)]
@@ -131,9 +181,12 @@ mod tests {
     fn at(url: &str) -> SequencerAt {
         SequencerAt { sequencer_url: url.to_owned(), contract: None, receipt_signer: None }
     }
+    fn known_at(wallet: &Path, at: &SequencerAt, info: &Info) -> Result<ChainAddress, Failure> {
+        meet(wallet, at, info)?.remember()
+    }
     /// At a URL of the deployment's own.
     fn known(wallet: &Path, info: &Info) -> Result<ChainAddress, Failure> {
-        super::known(wallet, &at(&format!("http://{}", info.domain)), info)
+        known_at(wallet, &at(&format!("http://{}", info.domain)), info)
     }
 
     #[test]
@@ -141,21 +194,21 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let wallet = dir.path().join("a.wallet");
         let there = at("http://127.0.0.1:7400");
-        super::known(&wallet, &there, &info(1, 7)).expect("met first");
-        super::known(&wallet, &at("http://127.0.0.1:7400/"), &info(1, 7)).expect("the same");
-        let refused = super::known(&wallet, &there, &info(2, 7)).expect_err("another contract");
+        known_at(&wallet, &there, &info(1, 7)).expect("met first");
+        known_at(&wallet, &at("http://127.0.0.1:7400/"), &info(1, 7)).expect("the same");
+        let refused = known_at(&wallet, &there, &info(2, 7)).expect_err("another contract");
         assert!(matches!(refused, Failure::OtherDeployment { .. }), "{refused}");
         assert_eq!(refused.exit_code(), OTHER_SIGNER);
-        super::known(&wallet, &at("http://[::1]:7400"), &info(2, 7)).expect("somewhere else");
+        known_at(&wallet, &at("http://[::1]:7400"), &info(2, 7)).expect("somewhere else");
         let named = SequencerAt { contract: Some(Address([3; 20])), ..there.clone() };
-        super::known(&wallet, &named, &info(2, 7)).expect("named");
-        super::known(&wallet, &there, &info(2, 7)).expect("named once");
+        known_at(&wallet, &named, &info(2, 7)).expect("named");
+        known_at(&wallet, &there, &info(2, 7)).expect("named once");
         let named = SequencerAt { receipt_signer: Some(Address([9; 20])), ..there.clone() };
-        let refused = super::known(&wallet, &named, &info(1, 7)).expect_err("another signer");
+        let refused = known_at(&wallet, &named, &info(1, 7)).expect_err("another signer");
         assert!(matches!(refused, Failure::OtherSigner { .. }), "{refused}");
         // A signer named by hand is not kept: the one met first still holds without it.
-        super::known(&wallet, &named, &info(1, 9)).expect("named");
-        super::known(&wallet, &there, &info(1, 9)).expect_err("not the one met first");
+        known_at(&wallet, &named, &info(1, 9)).expect("named");
+        known_at(&wallet, &there, &info(1, 9)).expect_err("not the one met first");
         let text = fs::read_to_string(file(&wallet)).expect("written");
         assert_eq!(text.lines().count(), 3, "each once: {text}");
     }
@@ -167,9 +220,9 @@ mod tests {
         let planted = format!("{} 0x{} http://bank:7400", "42".repeat(32), "66".repeat(20));
         for tail in ["/#a b", &format!("/#\n{planted}"), "/?a#b"] {
             let url = format!("http://127.0.0.1:7400{tail}");
-            let _ = super::known(&wallet, &at(&url), &info(1, 7));
+            let _ = known_at(&wallet, &at(&url), &info(1, 7));
         }
-        super::known(&wallet, &at("http://x@127.0.0.1:7400"), &info(1, 7)).expect("readable");
+        known_at(&wallet, &at("http://x@127.0.0.1:7400"), &info(1, 7)).expect("readable");
         let text = fs::read_to_string(file(&wallet)).expect("written");
         assert!(text.ends_with(" http://127.0.0.1:7400\n"), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -211,5 +264,29 @@ mod tests {
         let failure = known(&wallet, &info(1, 7)).expect_err("no pins");
         assert!(failure.to_string().contains("line 1"), "{failure}");
         assert_eq!(fs::read_to_string(file(&wallet)).expect("there"), "nonsense\n");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_meeting_that_is_not_remembered() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let wallet = dir.path().join("a.wallet");
+        let meeting = meet(&wallet, &at("http://127.0.0.1:7400"), &info(1, 7)).expect("met first");
+        assert!(!file(&wallet).exists(), "the node's chain is not compared yet");
+        meeting.remember().expect("written");
+        assert!(file(&wallet).exists());
+    }
+
+    #[test]
+    fn a_wallet_that_has_met_deployments_knows_a_contract_by_its_chain_too() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let wallet = dir.path().join("a.wallet");
+        let contract = Address([3; 20]);
+        let identity = |domain: u64| Identity { chain_id: 1, domain: Fr::from(domain) };
+        require_met(&wallet, contract, &identity(2)).expect("it has met nothing");
+        known(&wallet, &info(1, 7)).expect("met first");
+        require_met(&wallet, contract, &identity(1)).expect("that one");
+        let refused = require_met(&wallet, contract, &identity(2)).expect_err("another chain");
+        assert!(matches!(refused, Failure::NeverMet { .. }), "{refused}");
+        assert_eq!(refused.exit_code(), OTHER_SIGNER);
     }
 }

@@ -6,7 +6,7 @@ use super::plan::{
 };
 use super::{DemoError, WAIT_MS_MAX};
 use crate::command::batch::state_name;
-use crate::contract::Contract;
+use crate::contract::{Contract, PAYOUT_GAS_MAX};
 use crate::devnet::{Devnet, Person, TestAsset, person};
 use crate::progress::Bar;
 use crate::sequencer::{Opened, SequencerClient};
@@ -262,7 +262,8 @@ impl<'a> Story<'a> {
             let TestAsset { asset, symbol } = *self.asset(*asset);
             let (name, address) = (&self.person(*who).name, self.person(*who).wallet.address());
             let before = self.contract.token_balance(asset.token, address).await?;
-            self.contract.claim(&self.chain_wallet(*who), asset.id, address).await?;
+            let payer = self.chain_wallet(*who);
+            self.contract.claim(&payer, asset.id, address, PAYOUT_GAS_MAX).await?;
             let after = self.contract.token_balance(asset.token, address).await?;
             let paid = after.checked_sub(before) == Some(asset.base_units(*units));
             checks.push((format!("{name} claimed {units} units of {symbol}"), paid));

@@ -42,7 +42,8 @@ pub struct Done {
     pub paid: Vec<(AssetId, Address, u128)>,
     /// Wei paid out, by address.
     pub ether: Vec<(Address, u128)>,
-    /// Whom a token, or the address itself, did not let be paid now: the money waits in the contract.
+    /// Who was not paid: a token or the address itself refused, or wanted too much of the payer's gas.
+    /// The money waits in the contract.
     pub unpaid: Vec<(Option<AssetId>, Address, String)>,
     /// Gas of all of it.
     pub gas: u64,
@@ -81,17 +82,19 @@ pub async fn freeze(
     }
 }
 
-/// Takes everything of these people out of a frozen contract and pays it to them.
+/// Takes everything of these people out of a frozen contract and pays it to them, each payout for `gas_max`
+/// gas at most: the payer must not pay for whatever a recipient does when it is called.
 pub async fn escape(
     rebuilt: &Rebuilt,
     contract: &Contract,
     payer: &Wallet,
     srs: &Srs,
     whose: Whose,
+    gas_max: u64,
     told: impl Fn(&str),
 ) -> Result<Done, RescueError> {
     if !rebuilt.standing.frozen {
-        return Err(RescueError::FreezeNotSeen);
+        return Err(RescueError::FreezeNotSeen { looks: 1, block: rebuilt.head.number });
     }
     let replay = &rebuilt.replay;
     let mut done = Done::default();
@@ -137,8 +140,8 @@ pub async fn escape(
         told(&format!("paying {address}"));
         let asset = asset.and_then(|asset| AssetId::new(asset).ok());
         let paid = match asset {
-            Some(asset) => contract.claim(payer, asset, address).await,
-            None => contract.claim_ether(payer, address).await,
+            Some(asset) => contract.claim(payer, asset, address, gas_max).await,
+            None => contract.claim_ether(payer, address, gas_max).await,
         };
         let paid = match paid {
             Ok(paid) => paid,
@@ -148,6 +151,9 @@ pub async fn escape(
             }
             // A token or an address that refuses must not keep back what others let go.
             Err(error) if refuses(&error) => {
+                if let ContractError::Failed { gas_used, .. } = error {
+                    done.gas += gas_used;
+                }
                 done.unpaid.push((asset, address, error.to_string()));
                 continue;
             }
@@ -204,11 +210,12 @@ fn says(error: &ContractError, which: impl Fn(&KerrosErrors) -> bool) -> bool {
     }
 }
 
-/// Whether the call itself cannot be made: it reverts, or needs more gas than there is.
+/// Whether the call itself cannot be made: it reverts, or needs more gas than there is or may be used.
 fn refuses(error: &ContractError) -> bool {
     matches!(
         error,
         ContractError::Failed { .. }
+            | ContractError::GasAbove { .. }
             | ContractError::Chain(
                 MainChainError::Reverted { .. }
                     | MainChainError::Halted { .. }

@@ -3,14 +3,16 @@
 
 use super::{Rebuilt, RescueError};
 use crate::contract::Contract;
-use kerros_protocol::account::{Address, AssetId};
-use kerros_protocol::batch::SealedBatch;
+use kerros_protocol::account::{AccountIndex, Address, AssetId};
+use kerros_protocol::batch::{OpenRecord, SealedBatch};
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::transcript::{self, BatchProof};
 use kerros_prover::keys::ProverKeys;
 use kerros_prover::prove::prove_batch;
-use kerros_sequencer::execution::{Closing, Execution, Full, Placed, Policy, QueueEntry};
-use kerros_sequencer::journal::Head;
+use kerros_sequencer::execution::{
+    Closing, Execution, ExecutionError, Full, Placed, Policy, QueueEntry,
+};
+use kerros_sequencer::journal::{Head, Operation};
 use kerros_sequencer::main_chain::{Receipt, Wallet};
 use kerros_verifier::audit;
 use kerros_verifier::{verify_batch, verify_growth};
@@ -76,6 +78,11 @@ pub fn prepare(
     Ok(Ready { batch, proof })
 }
 
+/// Whether it is the operator who posts: at any time, and beside a sequencer that may be running.
+pub fn is_operator(rebuilt: &Rebuilt, poster: &Wallet) -> bool {
+    poster.address() == rebuilt.replay.deployment().operator
+}
+
 /// Whether this account may post now.
 pub fn may_post(rebuilt: &Rebuilt, poster: &Wallet) -> Result<(), RescueError> {
     let Rebuilt { replay, standing, head } = rebuilt;
@@ -83,8 +90,8 @@ pub fn may_post(rebuilt: &Rebuilt, poster: &Wallet) -> Result<(), RescueError> {
         return Err(RescueError::Frozen);
     }
     let (last, silence) = (standing.last_operator_post, replay.deployment().silence);
-    let (now, operator) = (head.timestamp, replay.deployment().operator);
-    match poster.address() == operator || now > last.saturating_add(silence) {
+    let now = head.timestamp;
+    match is_operator(rebuilt, poster) || now > last.saturating_add(silence) {
         true => Ok(()),
         false => Err(RescueError::NotSilent { last, silence, now }),
     }
@@ -122,6 +129,9 @@ fn fill(rebuilt: &Rebuilt, grows: bool) -> Result<Option<Closing>, RescueError> 
     let (number, first) = (replay.state.number + 1, replay.state.head);
     let head = Head { number, k: ledger.k(), grows, first, opened_ms: 0 };
     let mut execution = Execution::new(policy, head, ledger);
+    // Accounts are opened one behind the other, but a batch of somebody else may have taken the last
+    // index: there is room before it, which the contract counts.
+    let mut holes = holes(&replay.state.ledger);
     for queued in &replay.waiting {
         let content = match &queued.content {
             audit::QueueEntry::Deposit { amount, asset, key, owner } => {
@@ -133,11 +143,31 @@ fn fill(rebuilt: &Rebuilt, grows: bool) -> Result<Option<Closing>, RescueError> 
                 QueueEntry::ForcedExit { from: *index, requester: *requester }
             }
         };
-        match execution.serve(queued.entry, &content, &mut Vec::new())? {
+        let mut placed = execution.serve(queued.entry, &content, &mut Vec::new());
+        if let (QueueEntry::Deposit { asset, key, owner, .. }, true) = (content, no_index(&placed))
+            && let Some(index) = holes.next()
+        {
+            let open = OpenRecord { index, asset, owner, key };
+            execution.replay(vec![Operation::Open(open)])?;
+            placed = execution.serve(queued.entry, &content, &mut Vec::new());
+        }
+        match placed? {
             Placed::Done(()) => {}
             Placed::Full(Full::Ledger) if !grows => return Ok(None),
             Placed::Full(_) => break,
         }
     }
     Ok(Some(execution.close()?))
+}
+
+/// Indices below the last one opened at which there is no account.
+fn holes(ledger: &Ledger) -> impl Iterator<Item = AccountIndex> + '_ {
+    let places = (0u32..).zip(ledger.accounts());
+    let free = places.filter(|(_, account)| account.is_empty());
+    free.filter_map(|(index, _)| AccountIndex::new(index).ok())
+}
+
+/// Whether a deposit's account finds no index behind the others.
+fn no_index(placed: &Result<Placed<()>, ExecutionError>) -> bool {
+    matches!(placed, Ok(Placed::Full(Full::Ledger)) | Err(ExecutionError::QueueLedgerFull { .. }))
 }

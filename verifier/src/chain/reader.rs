@@ -268,7 +268,7 @@ impl Reader {
         let params = json!([{"to": to, "input": input}, self.at()]);
         let not_kerros = ChainError::NotKerros { address: to, getter: C::SIGNATURE };
         match self.agree::<Bytes>(&what, "eth_call", params).await {
-            Ok(bytes) => C::abi_decode_returns(&bytes).map_err(|_| not_kerros),
+            Ok(bytes) => C::abi_decode_returns_validate(&bytes).map_err(|_| not_kerros),
             Err(ChainError::Node(NodeError::Refused { code: 3, .. })) => Err(not_kerros),
             Err(other) => Err(other),
         }
