@@ -152,7 +152,8 @@ async fn main_chain(
             }
         });
     }
-    Ok(Arc::new(embedded))
+    let node = Node { name: "embedded".to_owned(), chain: Arc::new(embedded) };
+    Ok(Arc::new(CrossChecked::new(vec![node])))
 }
 
 async fn run(arguments: Arguments) -> Fallible<()> {
