@@ -153,7 +153,8 @@ async fn main_chain(
     if let Some(address) = arguments.embedded_rpc {
         println!("main chain {}", serve_embedded(&embedded, address, stopped).await?);
     }
-    Ok(Arc::new(embedded))
+    let node = Node { name: "embedded".to_owned(), chain: Arc::new(embedded) };
+    Ok(Arc::new(CrossChecked::new(vec![node])))
 }
 
 /// Serves the embedded chain over JSON-RPC; gives the address.

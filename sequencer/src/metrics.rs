@@ -150,6 +150,14 @@ fn describe() {
     for operation in ["settlement", "queue"] {
         counter!(CHAIN_FAILURES, "operation" => operation).increment(0);
     }
+    for kind in ["first", "bump"] {
+        counter!(POST_ATTEMPTS, "kind" => kind).increment(0);
+    }
+    for method in
+        ["chain_id", "head", "block", "call", "nonce_at", "estimate_gas", "receipt", "logs"]
+    {
+        counter!(NODES_DISAGREE, "method" => method).increment(0);
+    }
 }
 
 pub(crate) fn started(chain_id: u64, contract: String, shape: String, now_ms: u64) {
