@@ -71,6 +71,8 @@ pub struct Execution {
     policy: Policy,
     ledger: Ledger,
     names: Names,
+    /// The lowest index without an account. A stranger's batch may open any: there may be accounts above.
+    lowest_free: u32,
     open: OpenBatch,
     grow_asked: bool,
     /// Makes the rules wrong, to see that it is noticed.
@@ -84,15 +86,23 @@ impl Execution {
     pub fn new(policy: Policy, head: Head, ledger: Ledger) -> Self {
         assert_eq!(head.k, ledger.k(), "a batch runs in the ledger it starts from");
         let (names, open) = (Names::of(&ledger), OpenBatch::new(head));
-        Self {
+        let mut this = Self {
             policy,
             ledger,
             names,
+            lowest_free: 1,
             open,
             grow_asked: false,
             #[cfg(test)]
             planted: None,
-        }
+        };
+        this.skip_taken();
+        this
+    }
+    fn skip_taken(&mut self) {
+        let accounts = self.ledger.accounts();
+        let taken = accounts.iter().skip(self.lowest_free as usize);
+        self.lowest_free += small(taken.take_while(|account| !account.is_empty()).count());
     }
     /// Applies the journal's operations of the open batch.
     pub fn replay(&mut self, mut operations: Vec<Operation>) -> Result<(), ExecutionError> {
@@ -118,9 +128,9 @@ impl Execution {
     pub fn queue_next(&self) -> u64 {
         self.open.queue_next()
     }
-    /// Accounts that exist; their indices are 1 … this.
+    /// Accounts that exist.
     pub fn allocated(&self) -> u32 {
-        small(self.ledger.accounts().len()).saturating_sub(1)
+        small(self.names.count())
     }
     /// Whether the open batch opens this account.
     pub fn opened_here(&self, index: AccountIndex) -> bool {
@@ -140,7 +150,7 @@ impl Execution {
     }
 
     fn free_index(&self) -> Option<AccountIndex> {
-        let next = self.allocated() + 1;
+        let next = self.lowest_free;
         if next >= self.ledger.size() { None } else { AccountIndex::new(next).ok() }
     }
     fn exits_used(&self) -> usize {
@@ -179,6 +189,7 @@ impl Execution {
                 let before = [(record.index, self.ledger_get(record.index))];
                 transition::open(&mut self.ledger, record)?;
                 self.names.add(record.index, &self.ledger.get(record.index));
+                self.skip_taken();
                 self.open.data.opens.push(*record);
                 self.touched(&before);
             }

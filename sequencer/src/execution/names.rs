@@ -53,6 +53,10 @@ impl Names {
     fn key(&self, key: &Fr) -> u32 {
         self.hash(key)
     }
+    /// How many accounts there are.
+    pub fn count(&self) -> usize {
+        self.by_name.len()
+    }
     /// Adds an account.
     pub fn add(&mut self, index: AccountIndex, account: &Account) {
         let Account { key, asset, owner, .. } = account;

@@ -170,3 +170,29 @@ fn the_check_costs() {
     }
     println!("{} ns a transfer", (started.elapsed() / rounds).as_nanos());
 }
+
+/// A stranger's batch may open any index, the last one among them.
+#[test]
+fn accounts_open_below_the_last_one_until_the_ledger_is_full() {
+    let mut ledger = Ledger::new(3);
+    [1, 2, 5, 7].into_iter().for_each(|i| ledger.set(index(i), account(i)));
+    let Execution { policy, .. } = execution();
+    let head = Head { number: 1, k: 3, grows: false, first: 0, opened_ms: 0 };
+    let mut execution = Execution::new(policy, head, ledger);
+    assert_eq!((execution.allocated(), execution.wants_growth()), (4, false));
+    let mut operations = Vec::new();
+    let mut open = |execution: &mut Execution, i: u32| {
+        let key = AccountKey::new(account(i).key).expect("not 0");
+        let asset = AssetId::new(1).expect("not 0");
+        execution.open_account(asset, Address([8; 20]), key, 1, 0, &mut operations)
+    };
+    for (i, expected) in [(11, 3), (12, 4), (13, 6)] {
+        assert_eq!(open(&mut execution, i), Ok(Placed::Done((index(expected), true))));
+    }
+    let full = OpenError::LedgerFull { free: 0, reserved: 0 };
+    assert_eq!(open(&mut execution, 14), Err(full));
+    assert_eq!(execution.allocated(), 7);
+    // The same from disk.
+    let again: Vec<u32> = execution.ledger().existing().map(|(index, _)| index.get()).collect();
+    assert_eq!(again, [1, 2, 3, 4, 5, 6, 7]);
+}
