@@ -11,12 +11,18 @@ use alloy::sol_types::SolCall;
 use serde_json::{Value, json};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Blocks of the first question for logs.
 const LOG_BLOCKS_FIRST: u64 = 2_000;
 /// Blocks of one question for logs, at most.
 const LOG_BLOCKS_MAX: u64 = 500_000;
+/// Times that one block's logs are asked for although they are refused: behind an address may be a node that
+/// does not have the block yet.
+const LOG_TRIES_MAX: u32 = 5;
+/// Pause before the next one.
+const LOG_PAUSE: Duration = Duration::from_millis(500);
 /// Logs of an answer below which the next question may name twice the blocks.
 const LOGS_FEW: usize = 1_000;
 /// Characters of an answer that are quoted when two differ.
@@ -320,6 +326,7 @@ impl Reader {
     ) -> Result<Vec<LogEntry>, ChainError> {
         let mut logs: Vec<LogEntry> = Vec::new();
         let (mut next, mut span) = (from, (to - from).saturating_add(1));
+        let mut tries = 1;
         while next <= to {
             let last = to.min(next.saturating_add(span - 1));
             let filter = json!([{
@@ -334,8 +341,14 @@ impl Reader {
                     self.log_blocks.store(span, Ordering::Relaxed);
                     continue;
                 }
+                Err(NodeError::Refused { .. }) if tries < LOG_TRIES_MAX => {
+                    tries += 1;
+                    tokio::time::sleep(LOG_PAUSE).await;
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
+            tries = 1;
             if found.len() <= LOGS_FEW && last - next + 1 >= self.log_blocks() {
                 let wider = (self.log_blocks() * 2).min(LOG_BLOCKS_MAX);
                 self.log_blocks.store(wider, Ordering::Relaxed);
