@@ -13,7 +13,7 @@ pub mod view;
 
 use crate::journal::JournalError;
 use crate::limits::{RETRY_MS_MAX, RETRY_MS_MIN};
-use crate::main_chain::{MainChainError, Refusal};
+use crate::main_chain::MainChainError;
 use kerros_verifier::contract::KerrosErrors;
 use std::time::Duration;
 use thiserror::Error;
@@ -89,13 +89,8 @@ pub(crate) fn is_curable(error: &MainChainError) -> bool {
             MainChainError::Answered { .. }
                 | MainChainError::Nonsense { .. }
                 | MainChainError::TooManyLogs { .. }
-                | MainChainError::Refused(
-                    Refusal::InsufficientFunds
-                        | Refusal::FeeTooLow { .. }
-                        | Refusal::NonceTooLow { .. }
-                        | Refusal::NonceTooHigh { .. }
-                        | Refusal::AlreadyKnown
-                )
+                // Whatever it says: it is one node's word, and nothing proves it.
+                | MainChainError::Refused(_)
         )
 }
 

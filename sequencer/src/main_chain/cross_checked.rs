@@ -2,13 +2,15 @@
 //!
 //! Two nodes at least must say the same; of two both, so that one that lies, lags or is silent stops
 //! everything rather than mislead anybody: with three, one of them may. The head is the highest
-//! block that so many have with the same hash, and each time it is asked for, every node is asked which
+//! block of which so many say the same, time and all, and each time it is asked for, every node is asked which
 //! chain it is on; who is elsewhere, silent or far behind is left out, loudly, until it is not any
 //! more. What is asked "now" is asked of that head by its hash. Receipts and logs above it do not exist
-//! yet. Transactions are handed to all; that one takes them is enough.
+//! yet. Transactions are handed to all; that one takes them is enough, and that one refuses them
+//! proves nothing.
 //!
-//! Not compared, because honest nodes differ: gas estimates (the greatest), fees (the lower middle:
-//! one node cannot make anybody pay more) and the next number with waiting transactions (the greatest: a gap is
+//! Not compared, because honest nodes differ: gas estimates (the upper middle: of two the greater, of
+//! three one node can neither starve nor bloat a transaction), maximum fee and tip (the lower middle of
+//! each: one node cannot make anybody pay more) and the next number with waiting transactions (the greatest: a gap is
 //! noticed, a number used twice replaces something).
 
 mod agreement;
@@ -16,7 +18,6 @@ mod answers;
 
 use super::{At, BlockHead, MainChain, MainChainError};
 use agreement::{Said, ask};
-use alloy::primitives::B256;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Nodes that must agree if there are more.
@@ -50,6 +51,12 @@ struct State {
 pub struct CrossChecked {
     nodes: Vec<Node>,
     state: Mutex<State>,
+}
+
+/// The block of which enough of these say the same. All of it is compared: nobody computes a hash here.
+fn common_block(blocks: &[BlockHead], quorum: usize) -> Option<BlockHead> {
+    let votes = |one: &BlockHead| blocks.iter().filter(|other| *other == one).count();
+    blocks.iter().find(|block| votes(block) >= quorum).copied()
 }
 
 impl CrossChecked {
@@ -128,7 +135,7 @@ impl CrossChecked {
         };
         let greatest = heads.first().map_or(0, |(_, head)| head.number);
         if let Some(head) = found
-            && greatest > head.number + LAG_BLOCKS_MAX
+            && greatest > head.number.saturating_add(LAG_BLOCKS_MAX)
         {
             // Of two nodes nobody can say which is wrong; the agreed block is then old, and the caller
             // looks at its age.
@@ -167,16 +174,22 @@ impl CrossChecked {
             let question = ask(move |chain: Arc<dyn MainChain>| async move {
                 chain.block(number).await?.ok_or(MainChainError::NoBlock { number })
             });
-            let blocks = self.gather(&above, question, |_| false).await;
+            let known: Vec<BlockHead> = said.iter().map(|(_, block)| *block).collect();
+            let settled = |blocks: &Said<BlockHead>| {
+                let blocks = blocks.iter().filter_map(|(_, block)| block.as_ref().ok());
+                let blocks: Vec<BlockHead> = known.iter().chain(blocks).copied().collect();
+                common_block(&blocks, quorum).is_some()
+            };
+            let blocks = self.gather(&above, question, settled).await;
             said.extend(blocks.into_iter().filter_map(|(node, block)| Some((node, block.ok()?))));
-            let votes = |hash: B256| said.iter().filter(|(_, block)| block.hash == hash).count();
-            let found = said.iter().find(|(_, block)| votes(block.hash) >= quorum);
-            let Some((_, block)) = found.copied() else { continue };
+            let blocks: Vec<BlockHead> = said.iter().map(|(_, block)| *block).collect();
+            let Some(block) = common_block(&blocks, quorum) else { continue };
             for (node, head) in heads {
                 let has = said.iter().find(|(other, _)| other == node);
                 verdicts[*node] = match has {
-                    Some((_, other)) if other.hash == block.hash => None,
+                    Some((_, other)) if *other == block => None,
                     Some(_) => Some(format!("has another block {number}")),
+                    None if head.number > number => Some(format!("did not show block {number}")),
                     None => Some(format!("is at block {}, the others at {number}", head.number)),
                 };
             }

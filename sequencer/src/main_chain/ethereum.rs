@@ -130,9 +130,10 @@ fn failed(at: Option<At>) -> impl Fn(TransportError) -> MainChainError {
         }
         RpcError::DeserError { err, .. } => MainChainError::Nonsense { reason: err.to_string() },
         // Not the body: some gateways repeat the path there, and with it the node's key.
-        RpcError::Transport(TransportErrorKind::HttpError(error)) => {
-            MainChainError::Unreachable { reason: format!("HTTP status {}", error.status) }
-        }
+        RpcError::Transport(
+            TransportErrorKind::HttpError(error)
+            | TransportErrorKind::HttpErrorWithRetryAfter { error, .. },
+        ) => MainChainError::Unreachable { reason: format!("HTTP status {}", error.status) },
         RpcError::Transport(TransportErrorKind::Custom(error)) => {
             MainChainError::Unreachable { reason: without_url(error) }
         }
@@ -214,7 +215,13 @@ impl MainChain for Ethereum {
     fn block(&self, number: u64) -> Answer<'_, Option<BlockHead>> {
         Box::pin(async move {
             let found = self.provider.get_block_by_number(number.into()).await;
-            Ok(found.map_err(failed(None))?.map(head))
+            let found = found.map_err(failed(None))?.map(head);
+            match found {
+                Some(other) if other.number != number => Err(MainChainError::Nonsense {
+                    reason: format!("block {} where {number} was asked for", other.number),
+                }),
+                found => Ok(found),
+            }
         })
     }
 

@@ -22,6 +22,7 @@ use crate::ordering::Clock;
 use crate::planted::{Bug, planted};
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
+use alloy::eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy::primitives::B256;
 use kerros_protocol::batch::SealedBatch;
 use kerros_protocol::proto::BatchState;
@@ -217,7 +218,11 @@ impl Poster {
         }
         let Some(fees) = fees else { return self.watch(history, Some(nonce), view).await };
         let calldata_len = body.calldata_len;
-        let limit = gas.saturating_add(gas / 8);
+        // With some to spare, but an honest estimate stays below what a transaction may have (EIP-7825).
+        let limit = match gas <= MAX_TX_GAS_LIMIT_OSAKA {
+            true => (gas + gas / 8).min(MAX_TX_GAS_LIMIT_OSAKA),
+            false => gas.saturating_add(gas / 8),
+        };
         let signed = self.wallet.sign_for(view.chain_id, body.call, nonce, limit, fees);
         let post = PostRecord {
             hash: signed.hash.to_vec(),
@@ -287,7 +292,19 @@ impl Poster {
                     let what = Happened::Underpriced(Empty {});
                     history.add(&self.journal, number, (self.clock)(), what)?;
                 }
-                self.refused(batch, error)
+                if cheap || matches!(error, MainChainError::Unreachable { .. }) {
+                    return Err(error.into());
+                }
+                // It was not run, so this is only what some node says: told, and tried again.
+                self.resent = None;
+                self.watched.waits.sending(batch, &error);
+                Err(match error {
+                    MainChainError::Reverted { .. } | MainChainError::Halted { .. } => {
+                        MainChainError::from(Refusal::Invalid { detail: error.to_string() })
+                    }
+                    error => error,
+                }
+                .into())
             }
         }
     }

@@ -273,7 +273,10 @@ impl QueueFollower {
         }
         let Some((first, last)) = times else { return Ok(Vec::new()) };
         let from = self.first_block(first, depth).await?;
-        let to = self.first_block(last + 1, depth).await? - 1;
+        let after = self.first_block(last.saturating_add(1), depth).await?;
+        let to = after.checked_sub(1).ok_or_else(|| MainChainError::Nonsense {
+            reason: format!("every block is said to be younger than queue entries of time {last}"),
+        })?;
         let logs = self.announcements(from, to).await?;
         let mut origins = Vec::new();
         for (entry, content) in contents {

@@ -76,7 +76,7 @@ impl Watched {
         }
         let head = self.contract.chain.head().await?;
         let (number, seen) = (head.number, self.highest);
-        if number + self.confirmations.max(REORG_BLOCKS_MAX) < seen {
+        if number.saturating_add(self.confirmations.max(REORG_BLOCKS_MAX)) < seen {
             return Err(MainChainError::LowHead { number, seen });
         }
         let age_ms = (self.clock)().saturating_sub(head.timestamp.saturating_mul(1_000));
@@ -119,6 +119,10 @@ impl Waits {
         let why = format!(
             "batch {batch} waits for lower fees: the chain suggests {suggested} gwei, the maximum is {max}"
         );
+        self.with(|(_, now)| *now = Some(why));
+    }
+    pub(super) fn sending(&self, batch: u64, error: &MainChainError) {
+        let why = format!("the post of batch {batch} is not taken: {error}");
         self.with(|(_, now)| *now = Some(why));
     }
     pub(super) fn queue(&self, batch: u64, error: &MainChainError) {

@@ -27,6 +27,8 @@ enum Fault {
     None,
     /// The gateway answers, and not the node.
     Status(u16),
+    /// Likewise, with the question's address in its words, and with or without a time to come again.
+    Repeats(bool),
     /// Where JSON should be.
     Page,
     /// An error of the node's own.
@@ -88,6 +90,11 @@ impl Proxy {
         let id = request["id"].clone();
         match fault {
             Fault::Status(code) => return StatusCode::from_u16(code).unwrap().into_response(),
+            Fault::Repeats(later) => {
+                let later = later.then_some([(header::RETRY_AFTER, "1")]);
+                let words = "too many questions to /v3/aPiKeY";
+                return (StatusCode::TOO_MANY_REQUESTS, later, words).into_response();
+            }
             Fault::Page => return "<html>We are down for maintenance.</html>".into_response(),
             Fault::Error(code) => {
                 let error = json!({ "code": code, "message": "internal error" });
@@ -304,4 +311,21 @@ async fn nothing_is_posted_on_a_head_that_is_too_old() {
     posted_once(&rig, &mut running, 1, before).await;
     becomes(&at, <[String]>::is_empty).await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_says_is_not_repeated_it_may_hold_the_nodes_key() {
+    let rig = Rig::new("4,2,8,2,2", 4, 6).await;
+    let proxy = Proxy::start(&rig).await;
+    let node = Ethereum::connect(&proxy.url).unwrap();
+    for later in [false, true] {
+        proxy.set(Fault::Repeats(later));
+        for error in [
+            node.chain_id().await.unwrap_err(),
+            node.send_raw(alloy::primitives::Bytes::new()).await.unwrap_err(),
+        ] {
+            let said = format!("{error} {error:?}");
+            assert!(said.contains("HTTP status 429") && !said.contains("aPiKeY"), "{said}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::CrossChecked;
 use super::agreement::{Said, ask, is_answer};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinError;
 
 /// Of refusals the one that says most; one that took the transaction is enough.
 fn send_rank(result: &Result<B256, MainChainError>) -> u8 {
@@ -40,7 +41,8 @@ impl MainChain for CrossChecked {
             let question =
                 ask(move |chain: Arc<dyn MainChain>| async move { chain.block(number).await });
             let found = self.agreed("block", question, |block| {
-                block.filter(|block| block.number <= agreed).map(|block| block.hash)
+                // All of it: a hash alone would let the first to answer choose the time.
+                block.filter(|block| block.number <= agreed)
             });
             Ok(found.await?.filter(|block| block.number <= agreed))
         })
@@ -81,9 +83,16 @@ impl MainChain for CrossChecked {
     fn fees(&self) -> Answer<'_, Fees> {
         Box::pin(async move {
             let question = ask(|chain: Arc<dyn MainChain>| async move { chain.fees().await });
-            let mut fees = self.some(question).await?;
-            fees.sort_by_key(|fees| fees.max_fee_per_gas);
-            Ok(fees[(fees.len() - 1) / 2])
+            let fees = self.some(question).await?;
+            // Each for itself: a modest maximum must not bring in a tip that is all of it.
+            let lower = |part: fn(&Fees) -> u128| {
+                let mut parts: Vec<u128> = fees.iter().map(part).collect();
+                parts.sort_unstable();
+                parts[(parts.len() - 1) / 2]
+            };
+            let max_fee_per_gas = lower(|fees| fees.max_fee_per_gas);
+            let tip = lower(|fees| fees.max_priority_fee_per_gas);
+            Ok(Fees { max_fee_per_gas, max_priority_fee_per_gas: tip.min(max_fee_per_gas) })
         })
     }
     fn call(&self, call: Call, at: At) -> Answer<'_, Bytes> {
@@ -99,21 +108,21 @@ impl MainChain for CrossChecked {
     fn estimate_gas(&self, call: Call, at: At) -> Answer<'_, u64> {
         Box::pin(async move {
             let at = self.place(at).await?;
-            let greatest = Arc::new(Mutex::new(0));
-            let seen = Arc::clone(&greatest);
+            let estimates = Arc::new(Mutex::new(Vec::new()));
+            let seen = Arc::clone(&estimates);
             let question = ask(move |chain: Arc<dyn MainChain>| {
                 let (call, seen) = (call.clone(), Arc::clone(&seen));
                 async move {
                     let gas = chain.estimate_gas(call, at).await?;
-                    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                    *seen = gas.max(*seen);
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(gas);
                     Ok(())
                 }
             });
             // That it can be done is compared, not what it costs.
             self.agreed("estimate_gas", question, |()| ()).await?;
-            let greatest = *greatest.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(greatest)
+            let mut estimates = estimates.lock().unwrap_or_else(PoisonError::into_inner);
+            estimates.sort_unstable();
+            Ok(estimates[estimates.len() / 2])
         })
     }
     fn send_raw(&self, transaction: Bytes) -> Answer<'_, B256> {
@@ -121,10 +130,20 @@ impl MainChain for CrossChecked {
             let nodes = self.in_use();
             let question = ask(move |chain: Arc<dyn MainChain>| {
                 let transaction = transaction.clone();
-                async move { chain.send_raw(transaction).await }
+                // In a task of its own: who is slow gets it although another has said that it has it.
+                let sent = tokio::spawn(async move { chain.send_raw(transaction).await });
+                let ended = |error: JoinError| MainChainError::Unreachable {
+                    reason: format!("the node's task: {error}"),
+                };
+                async move { sent.await.map_err(ended)? }
             });
             let taken = |said: &Said<B256>| said.iter().any(|(_, result)| send_rank(result) < 2);
             let said = self.gather(&nodes, question, taken).await;
+            for (node, result) in &said {
+                if let Err(error) = result {
+                    tracing::debug!(node = self.nodes[*node].name, %error, "sending");
+                }
+            }
             let best = said.into_iter().min_by_key(|(_, result)| send_rank(result));
             match best {
                 None => Err(self.too_few()),
