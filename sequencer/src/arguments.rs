@@ -130,6 +130,10 @@ pub struct Arguments {
     /// Restore only: do not check the proofs again that the contract has checked.
     #[arg(long, env = "KERROS_TRUST_CONTRACT")]
     pub trust_contract: bool,
+    /// Restore only: although transactions of the contract's operator wait to be included. One of them may be a
+    /// post of the lost sequencer.
+    #[arg(long, env = "KERROS_ACCEPT_PENDING")]
+    pub accept_pending: bool,
     /// Answer SealBatch and GrowLedger.
     #[arg(long, env = "KERROS_OPERATOR_CALLS")]
     pub operator_calls: bool,

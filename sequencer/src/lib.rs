@@ -29,6 +29,6 @@ pub mod verification;
 
 pub use config::Config;
 pub use service::{
-    RestoreError, RestoreReport, Sequencer, SequencerError, SequencerHandle, StartError,
+    RestoreError, RestoreReport, Sequencer, SequencerError, SequencerHandle, StartError, Trust,
     restore_from_chain,
 };

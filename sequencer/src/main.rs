@@ -5,6 +5,7 @@ mod arguments;
 mod logs;
 mod settings;
 
+use alloy::transports::http::reqwest::Url;
 use arguments::{Arguments, Hex};
 use kerros_protocol::account::{AccountKey, Address};
 use kerros_protocol::commitment::Srs;
@@ -12,7 +13,7 @@ use kerros_protocol::verification_key::VerificationKey;
 use kerros_sequencer::main_chain::{
     CrossChecked, Embedded, Ethereum, Genesis, MainChain, Node, Wallet, rpc, without_path,
 };
-use kerros_sequencer::{Config, RestoreReport, Sequencer, restore_from_chain};
+use kerros_sequencer::{Config, RestoreReport, Sequencer, Trust, restore_from_chain};
 use kerros_verifier::chain::Proofs;
 use logs::LogFormat;
 use settings::{Settings, SettingsError};
@@ -29,6 +30,9 @@ use zeroize::Zeroizing;
 const EMBEDDED: &str = "embedded:";
 /// First word of a command line that asks for a database from the main chain instead of the service.
 const RESTORE: &str = "restore";
+/// Said where nothing is compared.
+const ONE_NODE: &str =
+    "ONE MAIN-CHAIN NODE: whatever it says is believed; give two or more (--main-chain)";
 /// Exit code for settings that cannot be.
 const WRONG_SETTINGS: u8 = 2;
 
@@ -116,8 +120,12 @@ fn refuse_nodes(urls: &[String]) -> Result<(), String> {
     if urls.len() > 1 && urls.iter().any(|url| url.starts_with(EMBEDDED)) {
         return Err("main_chain: an embedded chain stands alone".to_owned());
     }
+    // As they lead somewhere, not as they are spelled.
+    let same = |a: &str, b: &str| {
+        a == b || matches!((Url::parse(a), Url::parse(b)), (Ok(a), Ok(b)) if a == b)
+    };
     for (number, url) in (1..).zip(urls) {
-        let first = (1..).zip(urls).find(|(_, other)| *other == url);
+        let first = (1..).zip(urls).find(|(_, other)| same(other, url));
         if let Some((first, _)) = first.filter(|(first, _)| *first < number) {
             return Err(format!("main_chain: node {number} is node {first} again"));
         }
@@ -144,9 +152,7 @@ async fn main_chain(
         return nodes(&arguments.main_chain);
     };
     let Some(directory) = only.strip_prefix(EMBEDDED) else {
-        tracing::warn!(
-            "ONE MAIN-CHAIN NODE: whatever it says is believed; give two or more (--main-chain)"
-        );
+        tracing::warn!("{ONE_NODE}");
         return nodes(&arguments.main_chain);
     };
     let embedded = open_embedded(arguments, directory)?;
@@ -192,8 +198,12 @@ async fn restore(arguments: Arguments) -> Fallible<()> {
         let address = arguments.embedded_rpc.unwrap_or(([127, 0, 0, 1], 0).into());
         urls = vec![format!("http://{}", serve_embedded(&embedded, address, stopped).await?)];
     }
+    if urls.len() == 1 {
+        tracing::warn!("{ONE_NODE}");
+    }
     let proofs = if arguments.trust_contract { Proofs::Trusted } else { Proofs::From(1) };
-    let report = restore_from_chain(&config, &urls, &key, &srs, proofs).await?;
+    let trust = Trust { proofs, pending: arguments.accept_pending };
+    let report = restore_from_chain(&config, &urls, &key, &srs, trust).await?;
     let RestoreReport { batches, shallow, accounts, transfers, waiting, block, elapsed } = report;
     println!(
         "restored {batches} batches with {transfers} transfers, {accounts} accounts, as of block {block}, in \
@@ -268,8 +278,8 @@ fn settings() -> Result<(Arguments, bool), ExitCode> {
         print!("{}", settings.print(shown));
         return Err(ExitCode::SUCCESS);
     }
-    if arguments.trust_contract && !restores {
-        return Err(wrong(&"trust_contract: only `kerros-sequencer restore` can"));
+    if (arguments.trust_contract || arguments.accept_pending) && !restores {
+        return Err(wrong(&"trust_contract, accept_pending: only `kerros-sequencer restore` can"));
     }
     Ok((arguments, restores))
 }

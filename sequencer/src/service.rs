@@ -14,7 +14,7 @@ mod supervision;
 mod tasks;
 
 pub use failure::{SequencerError, StartError, TaskError};
-pub use rebuild::{RestoreError, RestoreReport, restore_from_chain};
+pub use rebuild::{RestoreError, RestoreReport, Trust, restore_from_chain};
 
 use crate::admission::{Admission, Pace, Repeats};
 use crate::api::{

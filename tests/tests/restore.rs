@@ -119,20 +119,20 @@ impl Scene {
     }
     /// `kerros-sequencer restore` as an operator would run it: exit code, and all that it said.
     fn restore(&self, contract: ChainAddress, data: &Path) -> (Option<i32>, String) {
-        self.restore_with(contract, data, 0)
+        self.restore_with(contract, data, &["--confirmations", "0"])
     }
     fn restore_with(
         &self,
         contract: ChainAddress,
         data: &Path,
-        confirmations: u64,
+        more: &[&str],
     ) -> (Option<i32>, String) {
         let keys = keys::small_dir();
         let (fee_key, owner) = (key(9), wallet(9).1);
         let output = Command::new(built("kerros-sequencer"))
             .args(["restore", "--allow-development", "--main-chain", &self.anvil.url])
             .args(["--contract", &contract.to_string()])
-            .args(["--confirmations", &confirmations.to_string()])
+            .args(more)
             .args(["--fee-key", &hex::encode(fee_key.to_be()), "--owner", &owner.to_string()])
             .arg("--data-dir")
             .arg(data)
@@ -232,6 +232,24 @@ async fn a_lost_disk_costs_no_user_anything_and_the_rollup_goes_on() {
         assert!(said.contains(why), "{said}");
         assert!(Journal::look(&data).expect("readable").is_none(), "nothing was begun");
     }
+    // Nor where a post of the lost sequencer may still come, or where nodes stand still.
+    let url = &scene.anvil.url;
+    let poster = development_wallet(OPERATOR).address();
+    raw(url, "evm_setAutomine", json!([false])).await;
+    raw(url, "anvil_impersonateAccount", json!([poster])).await;
+    raw(url, "eth_sendTransaction", json!([{"from": poster, "to": poster, "value": "0x0"}])).await;
+    let (code, said) = scene.restore(scene.chain.contract, &data);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 transactions of the operator"), "{said}");
+    raw(url, "anvil_stopImpersonatingAccount", json!([poster])).await;
+    raw(url, "evm_mine", json!([])).await;
+    raw(url, "evm_setAutomine", json!([true])).await;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let (code, said) = scene.restore_with(scene.chain.contract, &data, &["--head-age-ms", "1000"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("ms old, above 1000 ms"), "{said}");
+    assert!(Journal::look(&data).expect("readable").is_none(), "nothing was begun");
+
     let (code, said) = scene.restore(scene.chain.contract, &data);
     assert_eq!(code, Some(0), "{said}");
     for line in [
@@ -285,11 +303,14 @@ async fn a_lost_disk_costs_no_user_anything_and_the_rollup_goes_on() {
     let (owner, name) = holder(4);
     let deposited = client.account_of(asset(1), owner, name).await.expect("answers");
     assert_eq!(deposited.expect("opened").account.balance, 9);
-    for (i, right) in [(1, 8_999 - 56), (2, 0), (3, 2), (4, 47 - 3 - 4)] {
+    for (i, right) in [(1, 8_999 - 56), (3, 2), (4, 47 - 3 - 4)] {
         assert_eq!(balance(&client, i).await, right, "account {i}");
     }
+    // The forced exit took all there was: the payment too, unless its batch was closed before.
+    let stayed = balance(&client, 2).await;
+    assert!([0, 55].contains(&stayed), "{stayed}");
     // Left before the disk was lost, and after.
-    assert_eq!(scene.paid(2, 1).await, U256::from(1_400 + 99 + 55));
+    assert_eq!(scene.paid(2, 1).await, U256::from(1_400 + 99 + 55 - stayed));
     assert_eq!(scene.paid(3, 2).await, U256::from(77 - 7 - 1));
     assert_eq!(scene.paid(1, 2).await, U256::from(3));
     let output = Command::new(built("kerros-verifier"))
@@ -339,7 +360,11 @@ async fn a_reorganisation_after_a_restore_is_seen_and_the_batch_posted_again_by_
     sequencer.shutdown().await.expect("a clean end");
     std::fs::remove_dir_all(scene.data()).expect("lost");
     let contract = scene.chain.contract;
-    let (code, said) = scene.restore_with(contract, &scene.data(), CONFIRMATIONS);
+    let (code, said) = scene.restore_with(
+        contract,
+        &scene.data(),
+        &["--confirmations", &CONFIRMATIONS.to_string()],
+    );
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("1 batches are not deep enough to be final"), "{said}");
 

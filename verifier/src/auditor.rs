@@ -190,7 +190,7 @@ impl AuditArgs {
         report.check("batches", &compared, number, wrong);
         if whole {
             self.settle(&reader, &replay, &queued, srs.as_ref(), &mut report).await?;
-            receipts.ended(head.timestamp * 1_000);
+            receipts.ended(head.timestamp.saturating_mul(1_000));
         }
         reader.still_there().await?;
         report.facts.extend([
@@ -287,6 +287,6 @@ async fn judge(
     item: &Item,
 ) -> Result<(), ChainError> {
     let block = reader.block(item.log.place.block).await?;
-    receipts.posted(batch, data, before, block.timestamp * 1_000);
+    receipts.posted(batch, data, before, block.timestamp.saturating_mul(1_000));
     Ok(())
 }

@@ -212,6 +212,10 @@ fn says(error: &ContractError, which: impl Fn(&KerrosErrors) -> bool) -> bool {
 
 /// Whether the call itself cannot be made: it reverts, or needs more gas than there is or may be used.
 fn refuses(error: &ContractError) -> bool {
+    // A limit of the node's own says nothing about the call.
+    if let ContractError::Chain(MainChainError::Answered { code: -32005 | 429, .. }) = error {
+        return false;
+    }
     matches!(
         error,
         ContractError::Failed { .. }

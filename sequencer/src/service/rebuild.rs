@@ -67,6 +67,27 @@ pub enum RestoreError {
         /// Its address.
         contract: alloy::primitives::Address,
     },
+    /// The nodes are behind: what was posted since would be missing.
+    #[error("the newest block, {block}, is {age_ms} ms old, above {limit_ms} ms (head_age_ms)")]
+    OldHead {
+        /// Its number.
+        block: u64,
+        /// Its age.
+        age_ms: u64,
+        /// The setting.
+        limit_ms: u64,
+    },
+    /// What waits may be the lost sequencer's next post, and would then be lost or come in between.
+    #[error(
+        "{count} transactions of the operator {operator} wait to be included, posts of the lost sequencer \
+         perhaps: wait for them, or replace them; --accept-pending restores all the same"
+    )]
+    Pending {
+        /// Who posts.
+        operator: alloy::primitives::Address,
+        /// How many.
+        count: u64,
+    },
     /// The main chain could not be read, or contradicts itself or the key.
     #[error(transparent)]
     Replay(#[from] ReplayFailure),
@@ -133,16 +154,25 @@ pub struct RestoreReport {
     pub elapsed: Duration,
 }
 
+/// What is believed instead of being checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// Whose equations are checked.
+    pub proofs: Proofs,
+    /// That no waiting transaction of the operator is a post.
+    pub pending: bool,
+}
+
 /// Builds the database of `config.data_dir` from what these nodes say, all of them the same.
 ///
-/// Everything that the contract checked is checked again, equations according to `proofs`; in the end the
+/// Everything that the contract checked is checked again, equations according to `trust`; in the end the
 /// accounts must commit to the posted commitments.
 pub async fn restore_from_chain(
     config: &Config,
     urls: &[String],
     key: &VerificationKey,
     srs: &Srs,
-    proofs: Proofs,
+    trust: Trust,
 ) -> Result<RestoreReport, RestoreError> {
     let started = Instant::now();
     check_files(config, key, srs)?;
@@ -158,9 +188,19 @@ pub async fn restore_from_chain(
     }
     // The newest block: what is not deep yet is kept as Posted.
     let reader = Arc::new(Reader::connect(urls, 0).await?);
+    let (block, limit_ms) = (reader.head(), config.head_age_ms_max);
+    let age_ms = system_clock()().saturating_sub(block.timestamp.saturating_mul(1_000));
+    if limit_ms > 0 && age_ms > limit_ms {
+        return Err(RestoreError::OldHead { block: block.number, age_ms, limit_ms });
+    }
     let contract = alloy::primitives::Address::from(config.contract.0);
     let deployment = Deployment::read(&reader, contract, None).await?;
-    let replay = Replay::new(key.clone(), &deployment, proofs)?;
+    let replay = Replay::new(key.clone(), &deployment, trust.proofs)?;
+    let operator = deployment.operator;
+    let count = reader.waiting(operator).await?;
+    if count > 0 && !trust.pending {
+        return Err(RestoreError::Pending { operator, count });
+    }
     let standing = Standing::read(&reader, contract).await?;
     if standing.frozen {
         return Err(RestoreError::Frozen { contract });

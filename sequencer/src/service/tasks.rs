@@ -121,10 +121,11 @@ impl Settlement {
     async fn step(&mut self) -> Result<Progress, StepError> {
         self.look_at_balance().await;
         let progress = match &mut self.poster {
-            Some(poster) => poster.step().await?,
-            None => Progress::Idle,
+            Some(poster) => poster.step().await,
+            None => Ok(Progress::Idle),
         };
+        // What is posted becomes final although the next post cannot be sent.
         self.finality.step().await?;
-        Ok(progress)
+        progress
     }
 }

@@ -244,7 +244,8 @@ pub enum Next {
 /// have the batch there.
 pub fn next(history: &History, nonce: u64, now_ms: u64, bump_ms: u64) -> Next {
     let Some(last) = history.live() else { return Next::Sign };
-    let late = now_ms.saturating_sub(last.post.signed_ms) >= bump_ms;
+    // Also where the clock was far ahead when it was signed.
+    let late = now_ms.abs_diff(last.post.signed_ms) >= bump_ms;
     if nonce > last.post.nonce {
         return Next::Bury;
     }
@@ -329,8 +330,9 @@ mod tests {
         let waits = history(vec![attempt(1, 5, Status::Waiting)]);
         assert_eq!(next(&waits, 5, 1_009, 10), Next::Watch);
         assert_eq!(next(&waits, 5, 1_010, 10), Next::Bump);
-        // A clock that was set back bumps nothing.
-        assert_eq!(next(&waits, 5, 0, 10), Next::Watch);
+        // A clock that was set back a little bumps nothing; one that was far ahead does not wait for itself.
+        assert_eq!(next(&waits, 5, 991, 10), Next::Watch);
+        assert_eq!(next(&waits, 5, 990, 10), Next::Bump);
         assert_eq!(next(&waits, 4, 1_009, 10), Next::Watch);
         assert_eq!(next(&waits, 4, 1_010, 10), Next::Fill);
         assert_eq!(next(&waits, 6, 1_009, 10), Next::Bury);

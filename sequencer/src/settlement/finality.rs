@@ -41,8 +41,9 @@ impl Finality {
                 // Rather a node that lags than a chain that got shorter: it will grow.
                 return Ok(());
             }
-            let block = chain.block(place.block).await?;
-            if block.is_none_or(|block| block.hash.as_slice() != place.block_hash) {
+            // A node that does not have the block yet, behind the address of one that does.
+            let Some(block) = chain.block(place.block).await? else { return Ok(()) };
+            if block.hash.as_slice() != place.block_hash {
                 tracing::warn!(batch = number, "its block was reorganised away: Verified again");
                 self.lifecycle.take_back(number)?;
                 return Ok(());

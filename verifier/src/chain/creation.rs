@@ -1,5 +1,6 @@
 //! The transaction that created a contract: init code and arguments, signed. The contract's address
-//! follows from the signer and its nonce, so that no node can pass another transaction off as it.
+//! follows from the signer and its nonce, so that only who deployed it could make another one; that this
+//! one is in the chain is the nodes' word.
 
 use super::failure::ChainError;
 use super::reader::{PostTransaction, Reader};
@@ -29,8 +30,9 @@ impl Reader {
             CreatedBy::Block(number) => {
                 let params = json!([U64::from(number), true]);
                 let blocks = self.each::<Value>("eth_getBlockByNumber", params).await?;
-                let listed = |mut block: Value| match block["transactions"].take() {
-                    Value::Array(listed) => listed,
+                let listed = |mut block: Value| match block.get_mut("transactions").map(Value::take)
+                {
+                    Some(Value::Array(listed)) => listed,
                     _ => Vec::new(),
                 };
                 blocks.into_iter().map(listed).collect()
@@ -41,12 +43,15 @@ impl Reader {
             }
         };
         let chosen = candidates.into_iter().map(|listed| {
-            listed.into_iter().filter(|it| it["to"].is_null()).find_map(|it| {
+            let creates = |it: &Value| it["to"].is_null() && it["blockHash"].is_string();
+            listed.into_iter().filter(creates).find_map(|it| {
                 let named = serde_json::from_value(it["hash"].clone()).ok()?;
                 let read: Transaction = serde_json::from_value(it).ok()?;
                 let (found, ..) = PostTransaction::read(named, read);
                 let created = found.sender?.create(found.nonce);
-                (created == contract && found.is_genuine()).then_some(found)
+                let asked =
+                    by == CreatedBy::Transaction(named) || matches!(by, CreatedBy::Block(_));
+                (asked && created == contract && found.is_genuine()).then_some(found)
             })
         });
         self.equal(&format!("the creation of {contract}"), chosen.collect())

@@ -2,6 +2,7 @@
 //! and single entries of its queue.
 
 use super::failure::ChainError;
+use super::node::NodeError;
 use super::reader::Reader;
 use crate::audit::QueueEntry;
 use crate::contract::Kerros;
@@ -105,7 +106,7 @@ async fn begin(
         match reader.has_code(contract, middle).await {
             Ok(true) => with = middle,
             Ok(false) => without = middle + 1,
-            Err(ChainError::Node(_)) => return Ok(None),
+            Err(ChainError::Node(NodeError::Refused { .. })) => return Ok(None),
             Err(other) => return Err(other),
         }
     }

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
+/// No chain has so many blocks; so numbers of blocks can be added to.
+const BLOCK_NUMBER_MAX: u64 = 1 << 48;
 /// Blocks of the first question for logs.
 const LOG_BLOCKS_FIRST: u64 = 2_000;
 /// Blocks of one question for logs, at most.
@@ -128,6 +130,9 @@ impl Reader {
         let have = newest.iter().map(|number| number.to::<u64>()).min().unwrap_or_default();
         let short = ChainError::TooShort { have, confirmations };
         let number = have.checked_sub(confirmations).ok_or(short)?;
+        if number > BLOCK_NUMBER_MAX {
+            return Err(this.nonsense(format!("block {number} as the newest one")));
+        }
         this.head = this.block(number).await?;
         // Some nodes do not take EIP-1898.
         let params = json!([Address::ZERO, {"blockHash": this.head.hash}]);
@@ -284,6 +289,15 @@ impl Reader {
     pub async fn balance(&self, address: Address) -> Result<alloy::primitives::U256, ChainError> {
         let what = format!("the balance of {address}");
         self.agree(&what, "eth_getBalance", json!([address, self.at()])).await
+    }
+
+    /// Transactions of an address that some node has and no block: the most that any node knows of.
+    pub async fn waiting(&self, address: Address) -> Result<u64, ChainError> {
+        let count = "eth_getTransactionCount";
+        let included = self.each::<U64>(count, json!([address, "latest"])).await?;
+        let all = self.each::<U64>(count, json!([address, "pending"])).await?;
+        let waiting = all.iter().zip(included).map(|(all, included)| all.saturating_sub(included));
+        Ok(waiting.max().unwrap_or_default().to())
     }
 
     /// Blocks that the next question for logs should name.
