@@ -8,6 +8,7 @@ use kerros_sequencer::journal::{Happened, Journal, PostRecord};
 use kerros_sequencer::settlement::contract::post_call;
 use kerros_verifier::trapdoor;
 use prost::Message;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The build before had no families for openings. Its databases are whole, and have a watermark.
 #[tokio::test(flavor = "multi_thread")]
@@ -53,11 +54,13 @@ async fn a_post_signed_by_the_version_before_attempts_is_sent_and_not_signed_aga
     let input = post_call(&batch, &proof).into();
     let chain = &rig.chain;
     let signed = wallet(0).prepare(chain, Some(rig.contract), U256::ZERO, input).await.unwrap();
+    // Not so long ago that it would be replaced.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let post = PostRecord {
         hash: signed.hash.to_vec(),
         raw: signed.raw.to_vec(),
         nonce: signed.nonce,
-        signed_ms: u64::MAX / 2,
+        signed_ms: u64::try_from(now.as_millis()).unwrap(),
         calldata_len: 7,
     };
     {
