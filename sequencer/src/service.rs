@@ -315,6 +315,7 @@ impl Sequencer {
                 fee_max: u128::from(config.post_fee_max_gwei) * WEI_PER_GWEI,
                 resent: None,
                 doubted: 0,
+                contradicted: None,
             }),
             finality: Finality {
                 contract,

@@ -1,7 +1,9 @@
 //! Reorganisations of a node that is not ours: deposits that stay, change and vanish, and our own posts.
 
 use alloy::primitives::U256;
-use kerros_protocol::proto::BatchState;
+use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
+use kerros_protocol::proto::{BatchState, GetInfoRequest};
+use kerros_prover::prove::prove_batch;
 use kerros_prover::worker::{Worker, WorkerConfig, WorkerHandle};
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Ethereum, Wallet};
@@ -11,8 +13,10 @@ use kerros_tests::anvil::Anvil;
 use kerros_tests::chain::{OPERATOR, sequencer_config, start_sequencer, until};
 use kerros_tests::node::{enrich, raw};
 use kerros_tests::world::index;
-use kerros_tests::{Chain, keys};
+use kerros_tests::{Chain, World, keys};
 use kerros_verifier::contract::Kerros;
+use kerros_verifier::post::post;
+use rand::rngs::OsRng;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,6 +133,66 @@ async fn a_deeper_one_stops_acceptance_until_the_same_deposit_is_there_again() {
     taken(&sequencer, 2).await;
     assert_eq!(balance(&sequencer, 1).await, 105);
     sequencer.shutdown().await.expect("a clean end");
+}
+
+/// A batch that nobody told the sequencer of: a block of it that goes again changes nothing, one that stays halts.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_halts_must_be_deep() {
+    const CONFIRMATIONS: u64 = 4;
+    for stays in [false, true] {
+        let Some(scene) = Scene::start().await else { return };
+        let mut config = scene.config(CONFIRMATIONS);
+        config.wallet = Some(Wallet::new(development_wallet(OPERATOR)));
+        config.batch_age_ms_max = 100;
+        scene.chain.deposit(1, 1, 100).await;
+        let (keys, domain) = (keys::small(), scene.chain.domain().await);
+        let mut world = World::new(keys.verification.shape, keys::K_GENESIS, domain);
+        world.open(1, 1, 1);
+        world.deposit(1, 1, 1, 100);
+        let before = world.sealed.clone();
+        let sealed = world.seal(|k| keys.lagrange(k).expect("size"));
+        let proved = prove_batch(&keys, &before, &sealed, domain, &mut OsRng).expect("provable");
+
+        let sequencer = scene.sequencer(config).await;
+        let foreign = post(&sealed, &proved.proof);
+        assert!(scene.chain.post(&foreign).await.expect("accepted").succeeded);
+        let url = format!("http://{}", sequencer.address);
+        let mut client = SequencerServiceClient::connect(url).await.expect("listens");
+        let mut halted = async || {
+            client
+                .get_info(GetInfoRequest {})
+                .await
+                .expect("answers")
+                .into_inner()
+                .settlement_halted
+        };
+        // Many looks.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(halted().await, "");
+        if stays {
+            scene.mine(CONFIRMATIONS).await;
+            let mut said = String::new();
+            for _ in 0..3_000 {
+                said = halted().await;
+                if !said.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(said.contains("the contract has 1 batches"), "{said}");
+        } else {
+            scene.reorganise(1).await;
+            let prover = prover(&sequencer).await;
+            scene.mine(CONFIRMATIONS).await;
+            until("posted", || state(&sequencer, 1) == Some(BatchState::Posted)).await;
+            scene.mine(CONFIRMATIONS).await;
+            until("final", || state(&sequencer, 1) == Some(BatchState::Final)).await;
+            assert_eq!(halted().await, "");
+            prover.shutdown().await.expect("a clean end");
+        }
+        drop(client);
+        sequencer.shutdown().await.expect("a clean end");
+    }
 }
 
 async fn prover(sequencer: &SequencerHandle) -> WorkerHandle {

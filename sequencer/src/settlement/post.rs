@@ -52,6 +52,8 @@ pub struct Poster {
     pub resent: Option<(B256, u64)>,
     /// Halts in a row that were not believed.
     pub doubted: u32,
+    /// Head at which the chain first said what halts, if it has said so ever since.
+    pub contradicted: Option<u64>,
 }
 
 /// Whether there is more to do at once.
@@ -75,8 +77,10 @@ impl Poster {
     }
     /// Does the next thing, if there is one.
     ///
-    /// A halt is believed only if the chain's head is the same after as before, or if it comes again and
-    /// again: a block that is gone by now may have said what will never be.
+    /// What the chain says is a reason to halt only when it has said so for `confirmations` blocks: until
+    /// then a reorganisation may undo it, and waiting does all that a halt would. And only if the head is
+    /// the same after as before, or if it comes again and again: a block that is gone by now may have said
+    /// what will never be.
     pub async fn step(&mut self) -> Result<Progress, StepError> {
         self.watched.waits.begin();
         let result = self.look_and_advance().await;
@@ -86,6 +90,19 @@ impl Poster {
     async fn look_and_advance(&mut self) -> Result<Progress, StepError> {
         let view = self.watched.look(self.wallet.address()).await?;
         let result = self.advance(&view).await;
+        if result.is_ok() {
+            self.contradicted = None;
+        }
+        if let Err(StepError::Halt(halt)) = &result
+            && !matches!(halt, Halt::Unreadable { .. })
+        {
+            let (head, confirmations) = (view.head.number, self.watched.confirmations);
+            let since = *self.contradicted.get_or_insert(head);
+            if head < since.saturating_add(confirmations) {
+                self.watched.waits.halt(halt);
+                return Ok(Progress::Idle);
+            }
+        }
         if let Err(StepError::Halt(halt)) = &result
             && self.doubted < DOUBTED_HALTS_MAX
             && self.contract().chain.head().await?.hash != view.head.hash

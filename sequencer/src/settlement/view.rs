@@ -4,8 +4,8 @@
 //! answers about different ones, whichever node behind an address gives them. A block that is too old, or
 //! lower than reorganisations explain, is not acted on.
 
-use super::StepError;
 use super::contract::Contract;
+use super::{Halt, StepError};
 use crate::limits::REORG_BLOCKS_MAX;
 use crate::main_chain::{At, BlockHead, MainChainError};
 use crate::ordering::Clock;
@@ -123,6 +123,10 @@ impl Waits {
     }
     pub(super) fn sending(&self, batch: u64, error: &MainChainError) {
         let why = format!("the post of batch {batch} is not taken: {error}");
+        self.with(|(_, now)| *now = Some(why));
+    }
+    pub(super) fn halt(&self, halt: &Halt) {
+        let why = format!("settlement halts unless a reorganisation undoes it: {halt}");
         self.with(|(_, now)| *now = Some(why));
     }
     pub(super) fn queue(&self, batch: u64, error: &MainChainError) {

@@ -244,6 +244,7 @@ impl Process {
             fee_max: FEE_MAX,
             resent: None,
             doubted: 0,
+            contradicted: None,
         };
         let finality = Finality {
             contract: contract.clone(),
