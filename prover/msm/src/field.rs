@@ -1,0 +1,257 @@
+//! Eight elements of BN254's base field side by side: five registers of eight limbs of 52 bits.
+//!
+//! An element is kept as the integer of arkworks' Montgomery form, `a · 2^256 mod p`, only cut into
+//! other limbs; but [`mul`] divides by `2^260`. Whoever multiplies accounts for the `2^-4`
+//! (`addition` does, at no cost), so that points need no conversion.
+//!
+//! Integers are reduced lazily. Bounds are given as multiples of p; `2^256 > 5.29 p` and
+//! `2^260 > 84.6 p`.
+
+use crate::lanes::{load, store};
+use crate::point::element;
+use ark_bn254::Fq;
+use ark_ff::{AdditiveGroup, PrimeField};
+use std::arch::x86_64::*;
+
+const MASK: u64 = (1 << 52) - 1;
+const P: [u64; 5] = limbs(Fq::MODULUS.0);
+/// `-1/p mod 2^52`.
+const NEGATED_INVERSE: u64 = {
+    let mut inverse = 1u64;
+    let mut i = 0;
+    while i < 6 {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(P[0].wrapping_mul(inverse)));
+        i += 1;
+    }
+    inverse.wrapping_neg() & MASK
+};
+/// `QUOTIENTS[i] = ⌊i · 2^253 / p⌋`: how often p certainly fits into an integer whose bits from
+/// 253 on are i.
+const QUOTIENTS: [u64; 8] = [0, 0, 1, 1, 2, 3, 3, 4];
+
+const fn limbs(w: [u64; 4]) -> [u64; 5] {
+    [
+        w[0] & MASK,
+        (w[0] >> 52 | w[1] << 12) & MASK,
+        (w[1] >> 40 | w[2] << 24) & MASK,
+        (w[2] >> 28 | w[3] << 36) & MASK,
+        w[3] >> 16,
+    ]
+}
+
+/// Eight integers in limbs of 52 bits: each limb below `2^52`, none negative.
+#[derive(Clone, Copy)]
+pub struct Elements([__m512i; 5]);
+
+/// Eight sums of few [`Elements`]: limbs are signed and may exceed 52 bits by a few.
+#[derive(Clone, Copy)]
+pub struct Loose([__m512i; 5]);
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn all(word: u64) -> __m512i {
+    _mm512_set1_epi64(word.cast_signed())
+}
+
+/// `a·b / 2^260`, for `a·b <= 16 p²`; the result is below `1.2 p`.
+///
+/// `(a·b + m·p) / 2^260 < a·b / 2^260 + p`, where m makes the sum divisible. Low and high halves
+/// of the products go to two accumulators, which shortens the chain of dependent instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn mul(a: &Elements, b: &Elements) -> Elements {
+    let zero = _mm512_setzero_si512();
+    let mut low = [zero; 5];
+    let mut high = [zero; 5];
+    for i in 0..5 {
+        let mut l = [zero; 5];
+        let mut h = [zero; 5];
+        for j in 0..5 {
+            l[j] = _mm512_madd52lo_epu64(_mm512_add_epi64(low[j], high[j]), a.0[j], b.0[i]);
+            h[j] = _mm512_madd52hi_epu64(zero, a.0[j], b.0[i]);
+        }
+        let m = _mm512_madd52lo_epu64(zero, l[0], all(NEGATED_INVERSE));
+        for j in 0..5 {
+            l[j] = _mm512_madd52lo_epu64(l[j], m, all(P[j]));
+            h[j] = _mm512_madd52hi_epu64(h[j], m, all(P[j]));
+        }
+        let carry = _mm512_srli_epi64::<52>(l[0]);
+        low = [_mm512_add_epi64(l[1], carry), l[2], l[3], l[4], zero];
+        high = h;
+    }
+    Loose(low).add(&Loose(high)).carry()
+}
+
+impl Loose {
+    /// Limb by limb.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn add(self, other: &Self) -> Self {
+        let mut sum = self.0;
+        for j in 0..5 {
+            sum[j] = _mm512_add_epi64(sum[j], other.0[j]);
+        }
+        Self(sum)
+    }
+    /// Limb by limb.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn sub(self, other: &Self) -> Self {
+        let mut difference = self.0;
+        for j in 0..5 {
+            difference[j] = _mm512_sub_epi64(difference[j], other.0[j]);
+        }
+        Self(difference)
+    }
+    /// Plus `N·p`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn plus_p<const N: u64>(self) -> Self {
+        let mut sum = self.0;
+        for j in 0..5 {
+            sum[j] = _mm512_add_epi64(sum[j], all(N * P[j]));
+        }
+        Self(sum)
+    }
+    /// `p - a` in the lanes of `mask`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn negate(self, mask: __mmask8) -> Self {
+        let mut limbs = self.0;
+        for j in 0..5 {
+            limbs[j] = _mm512_mask_sub_epi64(limbs[j], mask, all(P[j]), limbs[j]);
+        }
+        Self(limbs)
+    }
+    /// Four times.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn quadruple(self) -> Self {
+        let mut limbs = self.0;
+        for limb in &mut limbs {
+            *limb = _mm512_slli_epi64::<2>(*limb);
+        }
+        Self(limbs)
+    }
+    /// The same integer in proper limbs. It must not be negative.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn carry(self) -> Elements {
+        let mut limbs = self.0;
+        for j in 0..4 {
+            limbs[j + 1] = _mm512_add_epi64(limbs[j + 1], _mm512_srai_epi64::<52>(limbs[j]));
+            limbs[j] = _mm512_and_si512(limbs[j], all(MASK));
+        }
+        Elements(limbs)
+    }
+    /// An integer from `0.1 p` to `5.2 p` reduced below `1.646 p`.
+    ///
+    /// The bits from 253 on are taken before carries, which can make them wrong only for integers
+    /// within a few `2^208` of a multiple of `2^253`; the table leaves more room than that.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn reduce(self) -> Elements {
+        let index = _mm512_srli_epi64::<45>(self.0[4]);
+        let mut limbs = self.0;
+        for j in 0..5 {
+            let multiples = const_multiples(P[j]);
+            let multiple = _mm512_permutexvar_epi64(index, load(&multiples));
+            limbs[j] = _mm512_sub_epi64(limbs[j], multiple);
+        }
+        Self(limbs).carry()
+    }
+}
+
+#[inline]
+const fn const_multiples(limb: u64) -> [u64; 8] {
+    let mut multiples = QUOTIENTS;
+    let mut i = 0;
+    while i < 8 {
+        multiples[i] *= limb;
+        i += 1;
+    }
+    multiples
+}
+
+impl Elements {
+    /// The integer 1 in all lanes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn ones() -> Self {
+        let zero = _mm512_setzero_si512();
+        Self([all(1), zero, zero, zero, zero])
+    }
+    /// For sums.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn loose(&self) -> Loose {
+        Loose(self.0)
+    }
+    /// Lanes whose integer may be p, 2p or 3p: all that are, and hardly any other.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn may_be_multiple_of_p(&self) -> __mmask8 {
+        _mm512_cmpeq_epi64_mask(self.0[0], all(P[0]))
+            | _mm512_cmpeq_epi64_mask(self.0[0], all(2 * P[0] & MASK))
+            | _mm512_cmpeq_epi64_mask(self.0[0], all(3 * P[0] & MASK))
+    }
+    /// Lanes whose integer may be zero: all that are, and hardly any other.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn may_be_zero(&self) -> __mmask8 {
+        _mm512_testn_epi64_mask(self.0[0], self.0[0])
+    }
+    /// From four registers of words.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn from_words(w: [__m512i; 4]) -> Self {
+        let mask = all(MASK);
+        let middle1 = _mm512_or_si512(_mm512_srli_epi64::<52>(w[0]), _mm512_slli_epi64::<12>(w[1]));
+        let middle2 = _mm512_or_si512(_mm512_srli_epi64::<40>(w[1]), _mm512_slli_epi64::<24>(w[2]));
+        let middle3 = _mm512_or_si512(_mm512_srli_epi64::<28>(w[2]), _mm512_slli_epi64::<36>(w[3]));
+        Self([
+            _mm512_and_si512(w[0], mask),
+            _mm512_and_si512(middle1, mask),
+            _mm512_and_si512(middle2, mask),
+            _mm512_and_si512(middle3, mask),
+            _mm512_srli_epi64::<16>(w[3]),
+        ])
+    }
+    /// Four registers of words; the integers must be below `2^256`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn to_words(self) -> [__m512i; 4] {
+        let l = self.0;
+        [
+            _mm512_or_si512(l[0], _mm512_slli_epi64::<52>(l[1])),
+            _mm512_or_si512(_mm512_srli_epi64::<12>(l[1]), _mm512_slli_epi64::<40>(l[2])),
+            _mm512_or_si512(_mm512_srli_epi64::<24>(l[2]), _mm512_slli_epi64::<28>(l[3])),
+            _mm512_or_si512(_mm512_srli_epi64::<36>(l[3]), _mm512_slli_epi64::<16>(l[4])),
+        ]
+    }
+    /// The integers of eight elements' Montgomery forms.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn pack(elements: &[Fq; 8]) -> Self {
+        let mut words = [[0; 8]; 4];
+        for (lane, element) in elements.iter().enumerate() {
+            for (row, word) in words.iter_mut().zip(element.0.0) {
+                row[lane] = word;
+            }
+        }
+        Self::from_words([load(&words[0]), load(&words[1]), load(&words[2]), load(&words[3])])
+    }
+    /// The elements whose Montgomery forms are congruent to the integers, which must be below
+    /// `2^256`.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn unpack(&self) -> [Fq; 8] {
+        let mut words = [[0; 8]; 4];
+        for (row, register) in words.iter_mut().zip(self.to_words()) {
+            store(row, register);
+        }
+        let mut elements = [Fq::ZERO; 8];
+        for (lane, out) in elements.iter_mut().enumerate() {
+            *out = element([words[0][lane], words[1][lane], words[2][lane], words[3][lane]]);
+        }
+        elements
+    }
+}

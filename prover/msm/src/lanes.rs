@@ -1,0 +1,52 @@
+//! The door to the vector code, and its memory accesses: the only unsafe code of this crate.
+//!
+//! A [`Lanes`] exists only on a processor that has AVX-512 IFMA, so its methods may call functions
+//! that need it. Inside such functions the intrinsics are safe, except those that take pointers;
+//! these are wrapped here and take references.
+#![allow(unsafe_code, reason = "intrinsics that take pointers, and calls that need AVX-512")]
+
+use crate::addition::{self, Scratch, Sum};
+use crate::point::Point;
+use std::arch::x86_64::{__m512i, _mm512_loadu_si512, _mm512_storeu_si512};
+
+/// Shows that this processor has AVX-512 IFMA.
+#[derive(Clone, Copy)]
+pub struct Lanes(());
+
+impl Lanes {
+    /// `None` on a processor without it.
+    pub fn detect() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma");
+        has.then_some(Self(()))
+    }
+
+    /// Replaces `points[into]` by `points[left] + points[right]` for all sums at once: all
+    /// operands are read before the first result is written.
+    pub fn add_all(self, points: &mut [Point], sums: &[Sum], scratch: &mut Scratch) {
+        // SAFETY: `detect` saw both features that `addition::add_all` enables.
+        unsafe { addition::add_all(points, sums, scratch) }
+    }
+
+    /// Runs a test's function that enables the same features.
+    #[cfg(test)]
+    pub fn run<T>(self, f: unsafe fn() -> T) -> T {
+        // SAFETY: `detect` saw both features; the callers pass functions that need nothing else.
+        unsafe { f() }
+    }
+}
+
+/// Eight words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn load(words: &[u64; 8]) -> __m512i {
+    // SAFETY: the reference covers the 64 bytes read; the instruction needs no alignment.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}
+
+/// Eight words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn store(words: &mut [u64; 8], vector: __m512i) {
+    // SAFETY: the reference covers the 64 bytes written; the instruction needs no alignment.
+    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
+}

@@ -1,0 +1,51 @@
+//! A point as the vector code keeps it: 64 bytes, one cache line, one vector register.
+
+use ark_bn254::{Fq, G1Affine};
+use ark_ec::AffineRepr;
+use ark_ff::{AdditiveGroup, BigInt, BigInteger, PrimeField};
+
+/// Set in the last word: the point stands for its opposite. Coordinates stay below `2^255`.
+pub const OPPOSITE: u64 = 1 << 63;
+
+/// x and y, each the integer of arkworks' Montgomery form (`x · 2^256 mod p`) in four words, not
+/// necessarily reduced, but below `5/3 p` (exactly reduced with [`OPPOSITE`]). All zero: infinity.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Point(pub [u64; 8]);
+
+impl Point {
+    /// The neutral element.
+    pub const INFINITY: Self = Self([0; 8]);
+
+    /// A point other than infinity, or its opposite.
+    pub fn signed(point: &G1Affine, opposite: bool) -> Self {
+        let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (point.x.0.0, point.y.0.0);
+        Self([x0, x1, x2, x3, y0, y1, y2, y3 | u64::from(opposite) << 63])
+    }
+
+    /// As arkworks has it.
+    pub fn to_affine(self) -> G1Affine {
+        let [x0, x1, x2, x3, y0, y1, y2, y3] = self.0;
+        let x = element([x0, x1, x2, x3]);
+        let y = element([y0, y1, y2, y3 & !OPPOSITE]);
+        if x == Fq::ZERO && y == Fq::ZERO {
+            return G1Affine::identity();
+        }
+        G1Affine::new_unchecked(x, if y3 & OPPOSITE == 0 { y } else { -y })
+    }
+}
+
+impl From<G1Affine> for Point {
+    fn from(point: G1Affine) -> Self {
+        if point.is_zero() { Self::INFINITY } else { Self::signed(&point, false) }
+    }
+}
+
+/// The element whose Montgomery form is congruent to an integer that may exceed p a few times.
+pub fn element(words: [u64; 4]) -> Fq {
+    let mut integer = BigInt(words);
+    while integer >= Fq::MODULUS {
+        integer.sub_with_borrow(&Fq::MODULUS);
+    }
+    Fq::new_unchecked(integer)
+}
