@@ -121,12 +121,7 @@ fn eight(sums: &[Sum], step: usize) -> [Sum; 8] {
 /// Fills in all of a step but the product.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn prepare(
-    points: &[Point],
-    sums: &[Sum; 8],
-    step: &mut Step,
-    resolved: &mut Vec<(u32, Point)>,
-) {
+fn prepare(points: &[Point], sums: &[Sum; 8], step: &mut Step, resolved: &mut Vec<(u32, Point)>) {
     let (x1, y1) = gather(points, &sums.map(|sum| sum.left));
     let (x2, y2) = gather(points, &sums.map(|sum| sum.right));
     // Differences are from 2 p - 1.646 p to 2 p + 1.646 p.
@@ -259,4 +254,87 @@ fn transpose(r: [__m512i; 8]) -> [__m512i; 8] {
         _mm512_shuffle_i64x2::<0xdd>(top26, end26),
         _mm512_shuffle_i64x2::<0xdd>(top37, end37),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::Lanes;
+    use ark_bn254::G1Projective;
+    use ark_ec::{CurveGroup, PrimeGroup};
+    use ark_ff::UniformRand;
+
+    fn sum(left: usize, right: usize, into: usize) -> Sum {
+        Sum { left: left as u32, right: right as u32, into: into as u32 }
+    }
+
+    #[test]
+    fn all_pairs_of_special_and_random_points_add_as_in_arkworks() {
+        let Some(lanes) = Lanes::detect() else {
+            return println!("not run: this processor has no AVX-512 IFMA");
+        };
+        let mut rng = rand::thread_rng();
+        let generator = G1Projective::generator();
+        let mut affine: Vec<G1Affine> =
+            [generator, -generator, generator.double(), G1Projective::ZERO]
+                .map(|point| point.into_affine())
+                .to_vec();
+        affine.extend((0..9).map(|_| G1Projective::rand(&mut rng).into_affine()));
+        let opposites: Vec<_> = affine.iter().map(|point| -*point).collect();
+        affine.extend(opposites);
+        let mut operands: Vec<Point> = affine.iter().map(|point| Point::from(*point)).collect();
+        // The same points with their sign apart.
+        for point in affine.clone().iter().filter(|point| !point.is_zero()) {
+            affine.push(-*point);
+            operands.push(Point::signed(point, true));
+        }
+        let n = operands.len();
+        // Each result lands on a place of its own; then results are added to results, which are
+        // not fully reduced.
+        let mut points = operands.clone();
+        points.resize(n + n * n, Point::INFINITY);
+        let mut scratch = Scratch::default();
+        let mut sums: Vec<Sum> = Vec::new();
+        for left in 0..n {
+            sums.extend((0..n).map(|right| sum(left, right, n + left * n + right)));
+        }
+        lanes.add_all(&mut points, &sums, &mut scratch);
+        for left in 0..n {
+            for right in 0..n {
+                let expected = (affine[left] + affine[right]).into_affine();
+                assert_eq!(points[n + left * n + right].to_affine(), expected, "{left} + {right}");
+            }
+        }
+        let before: Vec<G1Affine> = points.iter().map(|point| point.to_affine()).collect();
+        let again: Vec<Sum> = (n..n + n * n).map(|i| sum(i, n + (i * 7) % (n * n), i)).collect();
+        lanes.add_all(&mut points, &again, &mut scratch);
+        for s in &again {
+            let expected = before[s.left as usize] + before[s.right as usize];
+            assert_eq!(points[s.into as usize].to_affine(), expected.into_affine());
+        }
+    }
+
+    #[test]
+    fn batches_of_any_length_read_all_operands_before_they_write() {
+        let Some(lanes) = Lanes::detect() else {
+            return println!("not run: this processor has no AVX-512 IFMA");
+        };
+        let mut rng = rand::thread_rng();
+        let mut scratch = Scratch::default();
+        for len in (0..40).chain([100, 1_000]) {
+            let affine: Vec<G1Affine> =
+                (0..2 * len).map(|_| G1Projective::rand(&mut rng).into_affine()).collect();
+            let mut points: Vec<Point> = affine.iter().map(|point| Point::from(*point)).collect();
+            let sums: Vec<Sum> = (0..len).map(|i| sum(2 * i, 2 * i + 1, i)).collect();
+            lanes.add_all(&mut points, &sums, &mut scratch);
+            for i in 0..2 * len {
+                let expected = if i < len {
+                    (affine[2 * i] + affine[2 * i + 1]).into_affine()
+                } else {
+                    affine[i]
+                };
+                assert_eq!(points[i].to_affine(), expected, "{i} of {len}");
+            }
+        }
+    }
 }

@@ -255,3 +255,142 @@ impl Elements {
         elements
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::Lanes;
+    use ark_ff::{BigInt, BigInteger, Field, UniformRand};
+
+    /// Elements whose Montgomery forms are the extreme integers, and random ones.
+    fn samples() -> Vec<Fq> {
+        let mut rng = rand::thread_rng();
+        let mut integers: Vec<BigInt<4>> = vec![BigInt::from(0u64), BigInt::from(1u64)];
+        for bits in [51, 52, 53, 103, 104, 155, 156, 208, 252, 253] {
+            let mut power = BigInt::from(1u64);
+            power <<= bits;
+            integers.push(power);
+            power.sub_with_borrow(&BigInt::from(1u64));
+            integers.push(power);
+        }
+        for below in 1..4u64 {
+            let mut integer = Fq::MODULUS;
+            integer.sub_with_borrow(&BigInt::from(below));
+            integers.push(integer);
+        }
+        let mut samples: Vec<Fq> = integers.into_iter().map(Fq::new_unchecked).collect();
+        samples.extend([Fq::ONE, -Fq::ONE]);
+        samples.extend((0..47).map(|_| Fq::rand(&mut rng)));
+        samples
+    }
+
+    /// Calls `f` with eights such that every sample meets every other.
+    fn pairs(mut f: impl FnMut([Fq; 8], [Fq; 8])) {
+        let samples = samples();
+        let count = samples.len();
+        for shift in 0..count {
+            for first in (0..count).step_by(8) {
+                let left = std::array::from_fn(|lane| samples[(first + lane) % count]);
+                let right = std::array::from_fn(|lane| samples[(first + lane + shift) % count]);
+                f(left, right);
+            }
+        }
+    }
+
+    fn on_lanes(f: unsafe fn()) {
+        match Lanes::detect() {
+            Some(lanes) => lanes.run(f),
+            None => println!("not run: this processor has no AVX-512 IFMA"),
+        }
+    }
+
+    #[test]
+    fn products_of_loose_operands_are_those_of_arkworks_and_stay_small() {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn test() {
+            let sixteenth = Fq::from(16u64).inverse().expect("16 is not 0");
+            pairs(|a, b| {
+                let expected: [Fq; 8] = std::array::from_fn(|i| a[i] * b[i] * sixteenth);
+                let (x, y) = (Elements::pack(&a), Elements::pack(&b));
+                assert_eq!(mul(&x, &y).unpack(), expected);
+                // The largest operands that `addition` multiplies: 14.6 p by 1.1 p.
+                let large = x.loose().plus_p::<13>().carry();
+                let product = mul(&large, &y);
+                assert_eq!(product.unpack(), expected);
+                // Below 1.2 p: 6/5 p minus the integer is not negative.
+                let limb = |limbs: [__m512i; 5], j: usize| {
+                    let mut words = [0; 8];
+                    store(&mut words, limbs[j]);
+                    words
+                };
+                for j in 0..5 {
+                    assert!(limb(product.0, j).iter().all(|limb| *limb <= MASK), "limb {j}");
+                }
+                let top = limb(product.0, 4);
+                assert!(top.iter().all(|limb| *limb <= P[4] + P[4] / 5), "below 1.2 p");
+            });
+        }
+        on_lanes(test);
+    }
+
+    #[test]
+    fn sums_differences_and_opposites_are_those_of_arkworks() {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn test() {
+            pairs(|a, b| {
+                let (x, y) = (Elements::pack(&a).loose(), Elements::pack(&b).loose());
+                let each = |f: fn(Fq, Fq) -> Fq| std::array::from_fn(|i| f(a[i], b[i]));
+                assert_eq!(x.add(&y).carry().unpack(), each(|a, b| a + b));
+                assert_eq!(x.sub(&y).plus_p::<1>().carry().unpack(), each(|a, b| a - b));
+                let expected = std::array::from_fn(|i| if i % 2 == 0 { a[i] } else { -a[i] });
+                assert_eq!(x.negate(0b1010_1010).carry().unpack(), expected);
+                let fours = x.quadruple().carry();
+                assert_eq!(
+                    fours.loose().plus_p::<1>().reduce().unpack(),
+                    a.map(|a| a.double().double())
+                );
+            });
+        }
+        on_lanes(test);
+    }
+
+    #[test]
+    fn reduction_keeps_the_element_and_its_bound() {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn test() {
+            pairs(|a, b| {
+                // From p to 5 p, with limbs that borrow and carry.
+                let (x, y) = (Elements::pack(&a).loose(), Elements::pack(&b).loose());
+                for (loose, expected) in [
+                    (x.plus_p::<1>(), a),
+                    (x.plus_p::<4>(), a),
+                    (x.sub(&y).plus_p::<2>(), std::array::from_fn(|i| a[i] - b[i])),
+                    (x.sub(&y).sub(&y).plus_p::<4>(), std::array::from_fn(|i| a[i] - b[i] - b[i])),
+                ] {
+                    let reduced = loose.reduce();
+                    assert_eq!(reduced.unpack(), expected);
+                    let mut top = [0; 8];
+                    store(&mut top, reduced.0[4]);
+                    assert!(top.iter().all(|top| *top < P[4] + P[4] / 3 * 2), "below 5/3 p");
+                }
+            });
+        }
+        on_lanes(test);
+    }
+
+    #[test]
+    fn multiples_of_p_are_noticed() {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn test() {
+            let zero = Elements::pack(&[Fq::ZERO; 8]).loose();
+            let mixed = |lane: usize| if lane < 3 { Fq::ZERO } else { Fq::ONE };
+            let mixed = Elements::pack(&std::array::from_fn(mixed));
+            for multiple in [zero.plus_p::<1>(), zero.plus_p::<2>(), zero.plus_p::<3>()] {
+                assert_eq!(multiple.carry().may_be_multiple_of_p(), 0xff);
+                assert_eq!(multiple.add(&mixed.loose()).carry().may_be_multiple_of_p(), 7);
+            }
+            assert_eq!(mixed.may_be_zero(), 7);
+        }
+        on_lanes(test);
+    }
+}

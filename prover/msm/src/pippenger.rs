@@ -96,9 +96,9 @@ fn window_sum(
     }
     for parts in parts.chunk_by(|a, b| a.0 == b.0) {
         let bucket = &mut buckets[parts[0].0 - 1];
-        let sum = parts.iter().fold(bucket.to_affine().into_group(), |sum, (_, point)| {
-            sum + point.to_affine()
-        });
+        let sum = parts
+            .iter()
+            .fold(bucket.to_affine().into_group(), |sum, (_, point)| sum + point.to_affine());
         *bucket = G1Affine::from(sum).into();
     }
     weighted_sum(lanes, buckets, &mut Workspace::default())
@@ -201,7 +201,8 @@ impl Workspace {
         loop {
             self.sums.clear();
             for (start, len) in &stretches {
-                self.sums.extend((0..len / 2).map(|i| sum(start + 2 * i, start + 2 * i + 1, start + i)));
+                self.sums
+                    .extend((0..len / 2).map(|i| sum(start + 2 * i, start + 2 * i + 1, start + i)));
             }
             if self.sums.is_empty() {
                 return stretches.iter().map(|(start, _)| self.points[*start]).collect();
