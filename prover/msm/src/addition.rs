@@ -286,7 +286,7 @@ mod tests {
         // The same points with their sign apart.
         for point in affine.clone().iter().filter(|point| !point.is_zero()) {
             affine.push(-*point);
-            operands.push(Point::signed(point, true));
+            operands.push(Point::from(*point).signed(true));
         }
         let n = operands.len();
         // Each result lands on a place of its own; then results are added to results, which are

@@ -55,31 +55,28 @@ fn all(word: u64) -> __m512i {
 
 /// `a·b / 2^260`, for `a·b <= 16 p²`; the result is below `1.2 p`.
 ///
-/// `(a·b + m·p) / 2^260 < a·b / 2^260 + p`, where m makes the sum divisible. Low and high halves
-/// of the products go to two accumulators, which shortens the chain of dependent instructions.
+/// `(a·b + m·p) / 2^260 < a·b / 2^260 + p`, where m makes the sum divisible. The whole product comes
+/// first: then only the reduction is a chain of dependent instructions, and a short one.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub fn mul(a: &Elements, b: &Elements) -> Elements {
     let zero = _mm512_setzero_si512();
-    let mut low = [zero; 5];
-    let mut high = [zero; 5];
+    let mut sums = [zero; 10];
     for i in 0..5 {
-        let mut l = [zero; 5];
-        let mut h = [zero; 5];
         for j in 0..5 {
-            l[j] = _mm512_madd52lo_epu64(_mm512_add_epi64(low[j], high[j]), a.0[j], b.0[i]);
-            h[j] = _mm512_madd52hi_epu64(zero, a.0[j], b.0[i]);
+            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], a.0[j], b.0[i]);
+            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], a.0[j], b.0[i]);
         }
-        let m = _mm512_madd52lo_epu64(zero, l[0], all(NEGATED_INVERSE));
-        for j in 0..5 {
-            l[j] = _mm512_madd52lo_epu64(l[j], m, all(P[j]));
-            h[j] = _mm512_madd52hi_epu64(h[j], m, all(P[j]));
-        }
-        let carry = _mm512_srli_epi64::<52>(l[0]);
-        low = [_mm512_add_epi64(l[1], carry), l[2], l[3], l[4], zero];
-        high = h;
     }
-    Loose(low).add(&Loose(high)).carry()
+    for i in 0..5 {
+        let m = _mm512_madd52lo_epu64(zero, sums[i], all(NEGATED_INVERSE));
+        for j in 0..5 {
+            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(P[j]));
+            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(P[j]));
+        }
+        sums[i + 1] = _mm512_add_epi64(sums[i + 1], _mm512_srli_epi64::<52>(sums[i]));
+    }
+    Loose([sums[5], sums[6], sums[7], sums[8], sums[9]]).carry()
 }
 
 impl Loose {

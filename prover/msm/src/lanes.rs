@@ -7,7 +7,9 @@
 
 use crate::addition::{self, Scratch, Sum};
 use crate::point::Point;
-use std::arch::x86_64::{__m512i, _mm512_loadu_si512, _mm512_storeu_si512};
+use std::arch::x86_64::{
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_loadu_si512, _mm512_storeu_si512,
+};
 
 /// Shows that this processor has AVX-512 IFMA.
 #[derive(Clone, Copy)]
@@ -49,4 +51,11 @@ pub fn load(words: &[u64; 8]) -> __m512i {
 pub fn store(words: &mut [u64; 8], vector: __m512i) {
     // SAFETY: the reference covers the 64 bytes written; the instruction needs no alignment.
     unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
+}
+
+/// Asks for a point's cache line ahead of its use.
+#[inline]
+pub fn prefetch(point: &Point) {
+    // SAFETY: a prefetch reads nothing that the program sees, and the reference is valid.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(point).cast()) }
 }

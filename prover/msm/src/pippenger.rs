@@ -7,15 +7,20 @@
 
 use crate::addition::{Scratch, Sum};
 use crate::digits::{Digit, Windows};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, prefetch};
 use crate::point::Point;
 use ark_bn254::{G1Affine, G1Projective};
 use ark_ec::AffineRepr;
 use ark_ff::{AdditiveGroup, BigInt};
 use rayon::prelude::*;
+use std::ops::Range;
 
-/// Entries halved together: their points and the batch's scratch memory fit into a level 2 cache.
-const GROUP_ENTRIES: usize = 8_192;
+/// Entries halved together, so that even the last halvings make batches worth an inversion.
+const GROUP_ENTRIES: usize = 32_768;
+/// Additions that share an inversion: their scratch memory fits into a level 2 cache.
+const BATCH: usize = 4_096;
+/// How many entries ahead a point is asked for.
+const PREFETCH: usize = 24;
 /// Scalars cut into digits together.
 const BLOCK: usize = 4_096;
 /// Chains of running sums of a window's buckets.
@@ -28,8 +33,14 @@ pub const POINTS_MAX: usize = 1 << 31;
 /// Entries of one bucket, or a part of them.
 struct Run {
     bucket: usize,
-    start: usize,
     len: usize,
+}
+
+/// Neighbouring runs.
+#[derive(Default)]
+struct Group {
+    entries: Range<usize>,
+    runs: Vec<Run>,
 }
 
 /// `Σ scalars[i] · bases[i]`; both have the same length of at most [`POINTS_MAX`].
@@ -41,9 +52,11 @@ pub fn msm(lanes: Lanes, bases: &[G1Affine], scalars: &[BigInt<4>]) -> G1Project
         .zip(scalars.par_chunks(BLOCK))
         .map(|(bases, scalars)| block(&windows, bases, scalars))
         .collect();
+    // In one cache line each.
+    let bases: Vec<Point> = bases.par_iter().map(|base| Point::from(*base)).collect();
     let sums: Vec<G1Projective> = (0..windows.count())
         .into_par_iter()
-        .map(|window| window_sum(lanes, bases, &blocks, window, &windows))
+        .map(|window| window_sum(lanes, &bases, &blocks, window, &windows))
         .collect();
     sums.iter().rev().fold(G1Projective::ZERO, |mut total, sum| {
         for _ in 0..windows.bits() {
@@ -67,7 +80,7 @@ fn block(windows: &Windows, bases: &[G1Affine], scalars: &[BigInt<4>]) -> Vec<Di
 /// `Σ digit · base` of one window.
 fn window_sum(
     lanes: Lanes,
-    bases: &[G1Affine],
+    bases: &[Point],
     blocks: &[Vec<Digit>],
     window: usize,
     windows: &Windows,
@@ -76,15 +89,17 @@ fn window_sum(
     let groups = groups(&ends);
     let grouped: Vec<Vec<Point>> = groups
         .par_iter()
-        .map_init(Workspace::default, |workspace, runs| {
-            workspace.sums_of(lanes, bases, &entries, runs)
+        .map_init(Workspace::default, |workspace, group| {
+            workspace.take(bases, &entries[group.entries.clone()]);
+            let lens: Vec<usize> = group.runs.iter().map(|run| run.len).collect();
+            workspace.halve(lanes, &lens)
         })
         .collect();
-    let used = groups.last().and_then(|runs| runs.last()).map_or(0, |run| run.bucket);
+    let used = groups.last().and_then(|group| group.runs.last()).map_or(0, |run| run.bucket);
     let mut buckets = vec![Point::INFINITY; used];
     // Parts of a bucket that is larger than a group.
     let mut parts = Vec::new();
-    let runs = groups.iter().flatten();
+    let runs = groups.iter().flat_map(|group| &group.runs);
     let mut previous = 0;
     for (run, point) in runs.zip(grouped.into_iter().flatten()) {
         if run.bucket == previous {
@@ -105,31 +120,31 @@ fn window_sum(
 }
 
 /// Indices and signs sorted by bucket, and where each bucket ends; bucket 0 is empty.
-fn sorted(blocks: &[Vec<Digit>], window: usize, windows: &Windows) -> (Vec<u32>, Vec<usize>) {
+fn sorted(blocks: &[Vec<Digit>], window: usize, windows: &Windows) -> (Vec<u32>, Vec<u32>) {
     let of_window = |block: &Vec<Digit>| {
         let len = block.len() / windows.count();
         window * len..(window + 1) * len
     };
-    let mut counts = vec![0usize; windows.buckets() + 1];
+    let mut counts = vec![0u32; windows.buckets() + 1];
     for block in blocks {
         for digit in &block[of_window(block)] {
             counts[usize::from(digit.unsigned_abs())] += 1;
         }
     }
     counts[0] = 0;
-    let mut end = 0;
+    let mut end = 0u32;
     // Starts; filling moves each to its bucket's end.
     for count in &mut counts {
         (*count, end) = (end, end + *count);
     }
     let mut ends = counts;
-    let mut entries = vec![0u32; end];
+    let mut entries = vec![0u32; end as usize];
     let mut index = 0u32;
     for block in blocks {
         for digit in &block[of_window(block)] {
             if *digit != 0 {
                 let end = &mut ends[usize::from(digit.unsigned_abs())];
-                entries[*end] = index << 1 | u32::from(*digit < 0);
+                entries[*end as usize] = index << 1 | u32::from(*digit < 0);
                 *end += 1;
             }
             index += 1;
@@ -139,23 +154,22 @@ fn sorted(blocks: &[Vec<Digit>], window: usize, windows: &Windows) -> (Vec<u32>,
 }
 
 /// Buckets that hold anything, in groups of up to [`GROUP_ENTRIES`].
-fn groups(ends: &[usize]) -> Vec<Vec<Run>> {
+fn groups(ends: &[u32]) -> Vec<Group> {
     let mut groups = Vec::new();
-    let mut group = Vec::new();
-    let (mut start, mut room) = (0, GROUP_ENTRIES);
+    let mut group = Group::default();
     for (bucket, end) in ends.iter().enumerate() {
-        while start < *end {
-            let len = room.min(*end - start);
-            group.push(Run { bucket, start, len });
-            start += len;
-            room -= len;
-            if room == 0 {
-                groups.push(std::mem::take(&mut group));
-                room = GROUP_ENTRIES;
+        while group.entries.end < *end as usize {
+            let room = GROUP_ENTRIES - group.entries.len();
+            let len = room.min(*end as usize - group.entries.end);
+            group.runs.push(Run { bucket, len });
+            group.entries.end += len;
+            if len == room {
+                let next = Group { entries: group.entries.end..group.entries.end, runs: vec![] };
+                groups.push(std::mem::replace(&mut group, next));
             }
         }
     }
-    if !group.is_empty() {
+    if !group.runs.is_empty() {
         groups.push(group);
     }
     groups
@@ -170,47 +184,43 @@ struct Workspace {
 }
 
 impl Workspace {
-    /// The sum of each run.
-    fn sums_of(
-        &mut self,
-        lanes: Lanes,
-        bases: &[G1Affine],
-        entries: &[u32],
-        runs: &[Run],
-    ) -> Vec<Point> {
+    /// Copies the points that entries speak of.
+    fn take(&mut self, bases: &[Point], entries: &[u32]) {
         self.points.clear();
-        for run in runs {
-            self.points.extend(
-                entries[run.start..run.start + run.len]
-                    .iter()
-                    .map(|entry| Point::signed(&bases[(entry >> 1) as usize], entry & 1 == 1)),
-            );
-        }
-        let lens: Vec<usize> = runs.iter().map(|run| run.len).collect();
-        self.halve(lanes, &lens)
+        self.points.extend(entries.iter().enumerate().map(|(i, entry)| {
+            if let Some(ahead) = entries.get(i + PREFETCH) {
+                prefetch(&bases[(ahead >> 1) as usize]);
+            }
+            bases[(entry >> 1) as usize].signed(entry & 1 == 1)
+        }));
     }
 
     /// The sum of each stretch of `self.points`.
     fn halve(&mut self, lanes: Lanes, lens: &[usize]) -> Vec<Point> {
         let mut start = 0;
-        let mut stretches: Vec<(usize, usize)> = Vec::with_capacity(lens.len());
+        let mut stretches: Vec<(u32, u32)> = Vec::with_capacity(lens.len());
         for len in lens {
-            stretches.push((start, *len));
-            start += len;
+            stretches.push((start, index(*len)));
+            start += index(*len);
         }
         loop {
             self.sums.clear();
             for (start, len) in &stretches {
-                self.sums
-                    .extend((0..len / 2).map(|i| sum(start + 2 * i, start + 2 * i + 1, start + i)));
+                let pairs = *start..*start + len / 2;
+                let pair = |into| Sum { left: 2 * into - start, right: 2 * into - start + 1, into };
+                self.sums.extend(pairs.map(pair));
             }
             if self.sums.is_empty() {
-                return stretches.iter().map(|(start, _)| self.points[*start]).collect();
+                return stretches.iter().map(|(start, _)| self.points[*start as usize]).collect();
             }
-            lanes.add_all(&mut self.points, &self.sums, &mut self.scratch);
+            // A batch writes before the places that later batches read.
+            for batch in self.sums.chunks(BATCH) {
+                lanes.add_all(&mut self.points, batch, &mut self.scratch);
+            }
             for (start, len) in &mut stretches {
                 if *len % 2 == 1 {
-                    self.points[*start + *len / 2] = self.points[*start + *len - 1];
+                    let last = self.points[(*start + *len - 1) as usize];
+                    self.points[(*start + *len / 2) as usize] = last;
                 }
                 *len = len.div_ceil(2);
             }
@@ -218,10 +228,13 @@ impl Workspace {
     }
 }
 
-/// Indices fit: a workspace holds at most a window's buckets or a group's entries.
 fn sum(left: usize, right: usize, into: usize) -> Sum {
-    let index = |i| u32::try_from(i).expect("few points are kept at once");
     Sum { left: index(left), right: index(right), into: index(into) }
+}
+
+/// A workspace holds a window's buckets or a group's entries.
+fn index(i: usize) -> u32 {
+    u32::try_from(i).expect("few points are kept at once")
 }
 
 /// `Σ (i + 1) · buckets[i]`.

@@ -17,10 +17,10 @@ impl Point {
     /// The neutral element.
     pub const INFINITY: Self = Self([0; 8]);
 
-    /// A point other than infinity, or its opposite.
-    pub fn signed(point: &G1Affine, opposite: bool) -> Self {
-        let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (point.x.0.0, point.y.0.0);
-        Self([x0, x1, x2, x3, y0, y1, y2, y3 | u64::from(opposite) << 63])
+    /// The opposite of a reduced point other than infinity, or the point.
+    pub const fn signed(mut self, opposite: bool) -> Self {
+        self.0[7] |= (opposite as u64) << 63;
+        self
     }
 
     /// As arkworks has it.
@@ -37,7 +37,11 @@ impl Point {
 
 impl From<G1Affine> for Point {
     fn from(point: G1Affine) -> Self {
-        if point.is_zero() { Self::INFINITY } else { Self::signed(&point, false) }
+        if point.is_zero() {
+            return Self::INFINITY;
+        }
+        let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (point.x.0.0, point.y.0.0);
+        Self([x0, x1, x2, x3, y0, y1, y2, y3])
     }
 }
 
