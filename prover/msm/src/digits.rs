@@ -68,19 +68,20 @@ impl Windows {
         1 << (self.bits - 1)
     }
 
+    /// How many windows hold digits of a scalar below r; 0 for the scalar 0.
+    pub fn needed(&self, scalar: &BigInt<4>) -> usize {
+        // From its highest bit but one on, a window may carry into the next.
+        let bits = magnitude(scalar).1.num_bits();
+        if bits == 0 { 0 } else { self.count().min(((bits + 1) / self.bits + 1) as usize) }
+    }
+
     /// Calls `put(window, digit)` for the digits of a scalar below r that are not 0.
     pub fn split(&self, scalar: &BigInt<4>, mut put: impl FnMut(usize, Digit)) {
-        let mut opposite = Fr::MODULUS;
-        opposite.sub_with_borrow(scalar);
-        let negative = opposite < *scalar;
-        let magnitude = if negative { &opposite } else { scalar };
-        if magnitude.is_zero() {
-            return;
-        }
+        let (negative, magnitude) = magnitude(scalar);
         let mut shifted = self.offsets[usize::from(negative)];
-        shifted.add_with_carry(magnitude);
+        shifted.add_with_carry(&magnitude);
         let half = (1 << (self.bits - 1)) - i32::from(negative);
-        for window in 0..self.count {
+        for window in 0..self.needed(scalar) as u32 {
             let value = bits_at(&shifted, window * self.bits, self.bits);
             let digit = if window + 1 < self.count { value - half } else { value };
             if digit != 0 {
@@ -89,6 +90,13 @@ impl Windows {
             }
         }
     }
+}
+
+/// A scalar's sign, if taken from `-(r - 1)/2` to `(r - 1)/2`, and magnitude.
+fn magnitude(scalar: &BigInt<4>) -> (bool, BigInt<4>) {
+    let mut opposite = Fr::MODULUS;
+    opposite.sub_with_borrow(scalar);
+    if opposite < *scalar { (true, opposite) } else { (false, *scalar) }
 }
 
 /// What a window costs beside its additions, counted in additions.

@@ -16,9 +16,9 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Entries halved together, so that even the last halvings make batches worth an inversion.
-const GROUP_ENTRIES: usize = 32_768;
+const GROUP_ENTRIES: usize = 16_384;
 /// Additions that share an inversion: their scratch memory fits into a level 2 cache.
-const BATCH: usize = 4_096;
+const BATCH: usize = 2_048;
 /// How many entries ahead a point is asked for.
 const PREFETCH: usize = 24;
 /// Scalars cut into digits together.
@@ -47,13 +47,12 @@ struct Group {
 pub fn msm(lanes: Lanes, bases: &[G1Affine], scalars: &[BigInt<4>]) -> G1Projective {
     assert!(bases.len() == scalars.len() && bases.len() <= POINTS_MAX);
     let windows = Windows::for_points(bases.len());
-    let blocks: Vec<Vec<Digit>> = bases
-        .par_chunks(BLOCK)
-        .zip(scalars.par_chunks(BLOCK))
-        .map(|(bases, scalars)| block(&windows, bases, scalars))
-        .collect();
+    let order = order(&windows, bases, scalars);
+    let blocks: Vec<Block> =
+        order.par_chunks(BLOCK).map(|order| Block::new(&windows, order, scalars)).collect();
     // In one cache line each.
-    let bases: Vec<Point> = bases.par_iter().map(|base| Point::from(*base)).collect();
+    let bases: Vec<Point> =
+        order.par_iter().map(|index| Point::from(bases[*index as usize])).collect();
     let sums: Vec<G1Projective> = (0..windows.count())
         .into_par_iter()
         .map(|window| window_sum(lanes, &bases, &blocks, window, &windows))
@@ -66,22 +65,60 @@ pub fn msm(lanes: Lanes, bases: &[G1Affine], scalars: &[BigInt<4>]) -> G1Project
     })
 }
 
-/// Digits of a block, window by window; a point at infinity gets none.
-fn block(windows: &Windows, bases: &[G1Affine], scalars: &[BigInt<4>]) -> Vec<Digit> {
-    let mut digits = vec![0; windows.count() * bases.len()];
-    for (i, (base, scalar)) in bases.iter().zip(scalars).enumerate() {
-        if !base.is_zero() {
-            windows.split(scalar, |window, digit| digits[window * bases.len() + i] = digit);
-        }
+/// The points that count, those with the largest scalars last: most blocks of small scalars need
+/// few windows.
+fn order(windows: &Windows, bases: &[G1Affine], scalars: &[BigInt<4>]) -> Vec<u32> {
+    let needed: Vec<usize> = bases
+        .par_iter()
+        .zip(scalars)
+        .map(|(base, scalar)| if base.is_zero() { 0 } else { windows.needed(scalar) })
+        .collect();
+    let mut ends = vec![0; windows.count() + 2];
+    for needed in &needed {
+        ends[needed + 1] += 1;
     }
-    digits
+    // Scalars that need nothing are left out.
+    ends[1] = 0;
+    for i in 1..ends.len() {
+        ends[i] += ends[i - 1];
+    }
+    let mut order = vec![0; ends[windows.count() + 1]];
+    for (i, needed) in needed.iter().enumerate().filter(|(_, needed)| **needed > 0) {
+        order[ends[*needed]] = index(i);
+        ends[*needed] += 1;
+    }
+    order
+}
+
+/// Digits of some scalars, window by window as far as any is not 0.
+struct Block {
+    digits: Vec<Digit>,
+    len: usize,
+}
+
+impl Block {
+    fn new(windows: &Windows, order: &[u32], scalars: &[BigInt<4>]) -> Self {
+        let len = order.len();
+        let scalars = order.iter().map(|index| &scalars[*index as usize]);
+        let needed = scalars.clone().map(|scalar| windows.needed(scalar)).max();
+        let mut digits = vec![0; needed.unwrap_or(0) * len];
+        for (i, scalar) in scalars.enumerate() {
+            windows.split(scalar, |window, digit| digits[window * len + i] = digit);
+        }
+        Self { digits, len }
+    }
+
+    /// Empty for windows above the highest used.
+    fn window(&self, window: usize) -> &[Digit] {
+        self.digits.get(window * self.len..(window + 1) * self.len).unwrap_or_default()
+    }
 }
 
 /// `Σ digit · base` of one window.
 fn window_sum(
     lanes: Lanes,
     bases: &[Point],
-    blocks: &[Vec<Digit>],
+    blocks: &[Block],
     window: usize,
     windows: &Windows,
 ) -> G1Projective {
@@ -120,14 +157,10 @@ fn window_sum(
 }
 
 /// Indices and signs sorted by bucket, and where each bucket ends; bucket 0 is empty.
-fn sorted(blocks: &[Vec<Digit>], window: usize, windows: &Windows) -> (Vec<u32>, Vec<u32>) {
-    let of_window = |block: &Vec<Digit>| {
-        let len = block.len() / windows.count();
-        window * len..(window + 1) * len
-    };
+fn sorted(blocks: &[Block], window: usize, windows: &Windows) -> (Vec<u32>, Vec<u32>) {
     let mut counts = vec![0u32; windows.buckets() + 1];
     for block in blocks {
-        for digit in &block[of_window(block)] {
+        for digit in block.window(window) {
             counts[usize::from(digit.unsigned_abs())] += 1;
         }
     }
@@ -139,16 +172,16 @@ fn sorted(blocks: &[Vec<Digit>], window: usize, windows: &Windows) -> (Vec<u32>,
     }
     let mut ends = counts;
     let mut entries = vec![0u32; end as usize];
-    let mut index = 0u32;
+    let mut first = 0;
     for block in blocks {
-        for digit in &block[of_window(block)] {
+        for (i, digit) in block.window(window).iter().enumerate() {
             if *digit != 0 {
                 let end = &mut ends[usize::from(digit.unsigned_abs())];
-                entries[*end as usize] = index << 1 | u32::from(*digit < 0);
+                entries[*end as usize] = index(first + i) << 1 | u32::from(*digit < 0);
                 *end += 1;
             }
-            index += 1;
         }
+        first += block.len;
     }
     (entries, ends)
 }
