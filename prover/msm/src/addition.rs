@@ -8,6 +8,7 @@
 //! Powers of two: coordinates are integers `x · 2^256` and [`mul`] divides by `2^260`. The product
 //! is inverted to `2^518 / product`, hence inverses carry `2^262` and slopes `2^258`; a slope's
 //! square then carries `2^256` again, and the slope times `4(x1 - x3)` too.
+#![allow(clippy::needless_range_loop, reason = "an index runs over several arrays at once")]
 
 use crate::field::{Elements, Loose, mul};
 use crate::lanes::{load, store};

@@ -6,6 +6,7 @@
 //!
 //! Integers are reduced lazily. Bounds are given as multiples of p; `2^256 > 5.29 p` and
 //! `2^260 > 84.6 p`.
+#![allow(clippy::needless_range_loop, reason = "an index runs over several arrays at once")]
 
 use crate::lanes::{load, store};
 use crate::point::element;
@@ -189,8 +190,8 @@ impl Elements {
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub fn may_be_multiple_of_p(&self) -> __mmask8 {
         _mm512_cmpeq_epi64_mask(self.0[0], all(P[0]))
-            | _mm512_cmpeq_epi64_mask(self.0[0], all(2 * P[0] & MASK))
-            | _mm512_cmpeq_epi64_mask(self.0[0], all(3 * P[0] & MASK))
+            | _mm512_cmpeq_epi64_mask(self.0[0], all((2 * P[0]) & MASK))
+            | _mm512_cmpeq_epi64_mask(self.0[0], all((3 * P[0]) & MASK))
     }
     /// Lanes whose integer may be zero: all that are, and hardly any other.
     #[inline]
