@@ -96,7 +96,7 @@ pub fn add_all(points: &mut [Point], sums: &[Sum], scratch: &mut Scratch) {
         }
         for chain in 0..CHAINS {
             let (step, slope) = (&scratch.steps[first + chain], &slopes[chain]);
-            // Below 1.1 p - 0 + 4 p, above 0 - 2 · 1.646 p + 4 p.
+            // The slope is below 1.06 p, x below 1.1 p - 0 + 4 p and above -2 · 1.646 p + 4 p.
             let x = mul(slope, slope).loose().sub(&step.x_sum).plus_p::<4>().reduce();
             // The factor is below 4 (1.646 p + 2 p) < 14.6 p.
             let across = step.x1.loose().sub(&x.loose()).plus_p::<2>().quadruple().carry();
