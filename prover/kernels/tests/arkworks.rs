@@ -4,7 +4,7 @@
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::{AffineRepr, CurveGroup, PrimeGroup, VariableBaseMSM};
 use ark_ff::{AdditiveGroup, Field, UniformRand};
-use kerros_msm::{Path, msm};
+use kerros_kernels::{Path, msm_g1};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -37,7 +37,7 @@ fn extreme_scalars() -> Vec<Fr> {
 
 fn check(bases: &[G1Affine], scalars: &[Fr], what: &str) {
     let expected = G1Projective::msm(bases, scalars).expect("equal lengths");
-    assert_eq!(msm(bases, scalars), expected, "{what}, {} points", bases.len());
+    assert_eq!(msm_g1(Path::detect(), bases, scalars), expected, "{what}, {} points", bases.len());
 }
 
 #[test]
@@ -54,8 +54,14 @@ fn the_longer_side_is_cut() {
     let mut rng = rng();
     let bases = points(1_000, &mut rng);
     let scalars: Vec<Fr> = (0..900).map(|_| Fr::rand(&mut rng)).collect();
-    assert_eq!(msm(&bases, &scalars), msm(&bases[..900], &scalars));
-    assert_eq!(msm(&bases[..700], &scalars), msm(&bases[..700], &scalars[..700]));
+    assert_eq!(
+        msm_g1(Path::detect(), &bases, &scalars),
+        msm_g1(Path::detect(), &bases[..900], &scalars)
+    );
+    assert_eq!(
+        msm_g1(Path::detect(), &bases[..700], &scalars),
+        msm_g1(Path::detect(), &bases[..700], &scalars[..700])
+    );
 }
 
 #[test]
@@ -111,7 +117,7 @@ fn a_bucket_larger_than_any_group() {
     }
     let scalars = vec![Fr::from(5u64); 40_000];
     check(&bases, &scalars, "opposite neighbours");
-    assert_eq!(msm(&bases, &scalars), G1Projective::ZERO);
+    assert_eq!(msm_g1(Path::detect(), &bases, &scalars), G1Projective::ZERO);
 }
 
 #[test]
@@ -119,5 +125,5 @@ fn the_generator_times_everything() {
     let bases = vec![G1Affine::generator(); 2_000];
     let scalars: Vec<Fr> = (0..2_000u64).map(Fr::from).collect();
     let expected = G1Projective::generator() * Fr::from(1_999u64 * 1_000);
-    assert_eq!(msm(&bases, &scalars).into_affine(), expected.into_affine());
+    assert_eq!(msm_g1(Path::detect(), &bases, &scalars).into_affine(), expected.into_affine());
 }

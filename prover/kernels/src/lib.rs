@@ -56,17 +56,18 @@ impl fmt::Display for Path {
 const POINTS_MIN: usize = 512;
 
 /// `Σ scalars[i] · bases[i]`, over the shorter of both.
-pub fn msm(bases: &[G1Affine], scalars: &[Fr]) -> G1Projective {
+pub fn msm_g1(path: Path, bases: &[G1Affine], scalars: &[Fr]) -> G1Projective {
     let scalars: Vec<_> = scalars.par_iter().map(|scalar| scalar.into_bigint()).collect();
-    msm_bigint(bases, &scalars)
+    msm_g1_bigint(path, bases, &scalars)
 }
 
 /// `Σ scalars[i] · bases[i]`, over the shorter of both. Scalars must be below the group's order.
-pub fn msm_bigint(bases: &[G1Affine], scalars: &[BigInt<4>]) -> G1Projective {
+pub fn msm_g1_bigint(path: Path, bases: &[G1Affine], scalars: &[BigInt<4>]) -> G1Projective {
     let len = bases.len().min(scalars.len());
     let (bases, scalars) = (&bases[..len], &scalars[..len]);
     #[cfg(target_arch = "x86_64")]
-    if len >= POINTS_MIN
+    if path == Path::Ifma
+        && len >= POINTS_MIN
         && let Some(lanes) = lanes::Lanes::detect()
     {
         return bases

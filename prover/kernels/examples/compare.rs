@@ -10,7 +10,7 @@ const REPEATS: usize = 5;
 
 fn main() {
     let sizes: Vec<u32> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
-    println!("path {}", kerros_msm::Path::detect());
+    println!("path {}", kerros_kernels::Path::detect());
     for size in if sizes.is_empty() { &[16, 18][..] } else { &sizes } {
         compare(1 << size);
     }
@@ -25,7 +25,9 @@ fn compare(len: usize) {
     for (name, scalars) in [("random", random), ("64 bits", amounts), ("bits", bits)] {
         let (mut ours, mut stock) = (Vec::new(), Vec::new());
         for _ in 0..REPEATS {
-            let (result, time) = timed(|| kerros_msm::msm_bigint(&bases, &scalars));
+            let (result, time) = timed(|| {
+                kerros_kernels::msm_g1_bigint(kerros_kernels::Path::detect(), &bases, &scalars)
+            });
             ours.push(time);
             let (expected, time) = timed(|| G1Projective::msm_bigint(&bases, &scalars));
             stock.push(time);
