@@ -1,25 +1,21 @@
-//! Groth16 over the recorded constraints: key generation and proof, with concrete types.
+//! The recorded constraints of a shape, and Groth16's key generation over them.
 //!
-//! arkworks does the work; this file only hands it our matrices. Variable order is the builder's:
+//! arkworks makes the key; this file only hands it our matrices. Variable order is the builder's:
 //! one, public inputs, wires.
 
 use crate::batch::{BatchWitness, synthesize};
 use crate::builder::{Builder, Constraint, INPUT_COUNT, Part, Terms};
+use crate::matrix::SparseMatrix;
 use ark_bn254::{Bn254, Fr, G1Projective, G2Projective};
 use ark_ec::PrimeGroup;
-use ark_ff::{AdditiveGroup, Field, PrimeField, UniformRand};
-use ark_groth16::r1cs_to_qap::{LibsnarkReduction, R1CSToQAP};
+use ark_ff::{AdditiveGroup, Field, UniformRand};
 use ark_groth16::{Groth16, ProvingKey};
-use ark_poly::EvaluationDomain;
 use ark_relations::gr1cs::{
-    ConstraintSynthesizer, ConstraintSystemRef, LinearCombination, Matrix, SynthesisError, Variable,
+    ConstraintSynthesizer, ConstraintSystemRef, LinearCombination, SynthesisError, Variable,
 };
 use kerros_protocol::batch::Shape;
-use kerros_protocol::transcript::Groth16Proof;
 use rand::{CryptoRng, RngCore};
-use std::cell::Cell;
 use std::convert::Infallible;
-use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
 /// The constraints of a shape.
@@ -62,12 +58,13 @@ impl Compiled {
         }
         *hasher.finalize().as_bytes()
     }
-    /// A, B and C as arkworks' prover takes them.
-    pub fn matrices(&self) -> [Matrix<Fr>; 3] {
-        let rows = |pick: fn(&Constraint) -> &Terms| -> Matrix<Fr> {
-            let row = |terms: &Terms| terms.iter().map(|(v, c)| (*c, *v as usize)).collect();
-            self.constraints.iter().map(|constraint| row(pick(constraint))).collect()
-        };
+    /// Size of the quotient's domain: a row for every constraint and every input.
+    pub fn domain_size(&self) -> usize {
+        (self.constraints.len() + INPUT_COUNT).next_power_of_two()
+    }
+    /// A, B and C.
+    pub fn matrices(&self) -> [SparseMatrix; 3] {
+        let rows = |pick: fn(&Constraint) -> &Terms| SparseMatrix::new(self.constraints.iter().map(pick));
         [rows(|c| &c.a), rows(|c| &c.b), rows(|c| &c.c)]
     }
 }
@@ -120,78 +117,4 @@ pub fn generate(
     );
     secrets.zeroize();
     key
-}
-
-/// arkworks' reduction with a stopwatch, so that a proof can report its phases.
-struct Timed;
-
-thread_local! {
-    static QUOTIENT_TIME: Cell<Duration> = const { Cell::new(Duration::ZERO) };
-}
-
-impl R1CSToQAP for Timed {
-    fn instance_map_with_evaluation<F: PrimeField, D: EvaluationDomain<F>>(
-        cs: ConstraintSystemRef<F>,
-        t: &F,
-    ) -> Result<QapInstance<F>, SynthesisError> {
-        LibsnarkReduction::instance_map_with_evaluation::<F, D>(cs, t)
-    }
-    fn witness_map_from_matrices<F: PrimeField, D: EvaluationDomain<F>>(
-        matrices: &[Matrix<F>],
-        num_inputs: usize,
-        num_constraints: usize,
-        full_assignment: &[F],
-    ) -> Result<Vec<F>, SynthesisError> {
-        let start = Instant::now();
-        let quotient = LibsnarkReduction::witness_map_from_matrices::<F, D>(
-            matrices,
-            num_inputs,
-            num_constraints,
-            full_assignment,
-        );
-        QUOTIENT_TIME.set(start.elapsed());
-        quotient
-    }
-    fn h_query_scalars<F: PrimeField, D: EvaluationDomain<F>>(
-        max_power: usize,
-        t: F,
-        zt: F,
-        delta_inverse: F,
-    ) -> Result<Vec<F>, SynthesisError> {
-        LibsnarkReduction::h_query_scalars::<F, D>(max_power, t, zt, delta_inverse)
-    }
-}
-
-type QapInstance<F> = (Vec<F>, Vec<F>, Vec<F>, F, usize, usize);
-
-/// A proof and how long its two phases took.
-pub struct Timing {
-    /// Sparse products and FFTs.
-    pub quotient: Duration,
-    /// Multi-scalar multiplications.
-    pub msm: Duration,
-}
-
-/// A zero-knowledge proof of a full assignment. That the assignment satisfies the constraints is
-/// not checked here: the caller verifies the proof.
-pub fn prove(
-    key: &ProvingKey<Bn254>,
-    matrices: &[Matrix<Fr>; 3],
-    assignment: &[Fr],
-    rng: &mut (impl RngCore + CryptoRng),
-) -> Result<(Groth16Proof, Timing), SynthesisError> {
-    let (r, s) = (Fr::rand(rng), Fr::rand(rng));
-    let start = Instant::now();
-    let proof = Groth16::<Bn254, Timed>::create_proof_with_reduction_and_matrices(
-        key,
-        r,
-        s,
-        matrices,
-        INPUT_COUNT,
-        matrices[0].len(),
-        assignment,
-    )?;
-    let quotient = QUOTIENT_TIME.get();
-    let timing = Timing { quotient, msm: start.elapsed().saturating_sub(quotient) };
-    Ok((Groth16Proof { a: proof.a, b: proof.b, c: proof.c }, timing))
 }

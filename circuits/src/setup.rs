@@ -1,24 +1,20 @@
-//! Setup: development keys and reference strings, and the proving key's file.
+//! Setup: development keys and reference strings.
 //!
 //! A development setup draws its secrets from the given randomness and forgets them; the files say
-//! so in their headers and production configurations refuse them (SPEC.md section 8). A proving
-//! key file is `magic 8 ‖ version 4 ‖ development 1 ‖ circuit digest 32 ‖ vkHash 32 ‖ blake3 of the
-//! body 32 ‖ body` (arkworks, uncompressed). The body's points are validated once: the digest of a
-//! validated body is noted beside it, and a later load trusts that note's digest only.
+//! so in their headers and production configurations refuse them (SPEC.md section 8).
 
 use crate::groth16::{Compiled, generate};
-use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Projective};
+use crate::proving_key;
+use ark_bn254::{Fr, G1Affine, G1Projective, G2Projective};
 use ark_ec::scalar_mul::BatchMulPreprocessing;
 use ark_ec::{CurveGroup, PrimeGroup};
 use ark_ff::{Field, UniformRand};
-use ark_groth16::ProvingKey;
 use ark_poly::EvaluationDomain;
-use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use kerros_protocol::batch::Shape;
 use kerros_protocol::commitment::{
     Srs, SrsError, SrsHeader, SrsWriter, bit_reverse, evaluation_domain,
 };
-use kerros_protocol::encoding::{DecodeError, Reader};
+use kerros_protocol::encoding::DecodeError;
 use kerros_protocol::limits::LEDGER_K_MAX;
 use kerros_protocol::verification_key::VerificationKey;
 use rand::{CryptoRng, RngCore};
@@ -27,10 +23,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use zeroize::Zeroize;
-
-const MAGIC: &[u8; 8] = b"KERROSPK";
-const VERSION: u32 = 1;
-const HEADER_LEN: usize = 8 + 4 + 1 + 32 + 32 + 32;
 
 /// Names of the files in a key directory.
 pub struct SetupFiles {
@@ -100,16 +92,16 @@ pub enum SetupError {
     Generation(#[from] ark_relations::gr1cs::SynthesisError),
 }
 
-fn io_at(path: &Path) -> impl Fn(io::Error) -> SetupError {
+pub(crate) fn io_at(path: &Path) -> impl Fn(io::Error) -> SetupError {
     move |source| SetupError::Io { path: path.to_owned(), source }
 }
 
-fn decode_at(path: &Path) -> impl Fn(DecodeError) -> SetupError {
+pub(crate) fn decode_at(path: &Path) -> impl Fn(DecodeError) -> SetupError {
     move |source| SetupError::Decode { path: path.to_owned(), source }
 }
 
 /// Writes through a temporary name, so that a half-written file never has the real one.
-fn write_whole(
+pub(crate) fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), SetupError> {
@@ -139,7 +131,7 @@ pub fn development(
     let files = SetupFiles::in_dir(dir);
     if let Ok(key) = read_verification_key(&files.verification_key)
         && (key.shape, key.k_genesis, key.k_max()) == (*shape, k_genesis, k_max)
-        && proving_key_is_for(&files.proving_key, &key)
+        && proving_key::is_for(&files.proving_key, &key)
         && Srs::open(&files.srs).is_ok_and(|srs| srs.header.tau_powers == key.tau_powers)
     {
         progress("setup found");
@@ -165,7 +157,7 @@ pub fn development(
     assert_eq!(proving.vk.gamma_g2, key.gamma2(), "γ is 1 on the standard generator");
     assert_ne!(key.delta2, key.gamma2(), "δ is not γ");
     progress("writing keys");
-    write_proving_key(&files.proving_key, &proving, &compiled, &key)?;
+    proving_key::write(&files.proving_key, &proving, &compiled, &key)?;
     write_whole(&files.verification_key, |out| out.write_all(&key.encode()))?;
     Ok(files)
 }
@@ -204,103 +196,6 @@ fn reference_string(
 pub fn read_verification_key(path: &Path) -> Result<VerificationKey, SetupError> {
     let bytes = fs::read(path).map_err(io_at(path))?;
     VerificationKey::decode(&bytes).map_err(decode_at(path))
-}
-
-fn write_proving_key(
-    path: &Path,
-    proving: &ProvingKey<Bn254>,
-    compiled: &Compiled,
-    key: &VerificationKey,
-) -> Result<(), SetupError> {
-    let mut body = Vec::with_capacity(proving.uncompressed_size());
-    proving.serialize_uncompressed(&mut body).expect("writing to memory");
-    let digest = blake3::hash(&body);
-    write_whole(path, |out| {
-        out.write_all(MAGIC)?;
-        out.write_all(&VERSION.to_be_bytes())?;
-        out.write_all(&[u8::from(key.development)])?;
-        out.write_all(&compiled.digest())?;
-        out.write_all(&key.hash())?;
-        out.write_all(digest.as_bytes())?;
-        out.write_all(&body)
-    })?;
-    note_validated(path, digest.as_bytes())
-}
-
-fn note_path(path: &Path) -> PathBuf {
-    path.with_extension("validated")
-}
-
-fn note_validated(path: &Path, digest: &[u8; 32]) -> Result<(), SetupError> {
-    write_whole(&note_path(path), |out| out.write_all(digest))
-}
-
-struct ProvingKeyHeader {
-    circuit: [u8; 32],
-    vk_hash: [u8; 32],
-    body: [u8; 32],
-}
-
-fn read_header(bytes: &[u8]) -> Result<ProvingKeyHeader, DecodeError> {
-    let what = "proving key";
-    let mut reader = Reader::new(bytes);
-    if reader.take(what, 8)? != MAGIC || reader.take_u32(what)? != VERSION {
-        return Err(DecodeError::UnknownFormat { what });
-    }
-    reader.take_u8(what)?;
-    Ok(ProvingKeyHeader {
-        circuit: reader.take_array(what)?,
-        vk_hash: reader.take_array(what)?,
-        body: reader.take_array(what)?,
-    })
-}
-
-fn proving_key_is_for(path: &Path, key: &VerificationKey) -> bool {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0u8; HEADER_LEN];
-        io::Read::read_exact(&mut File::open(path)?, &mut bytes)?;
-        Ok(bytes)
-    };
-    let Ok(bytes) = read() else { return false };
-    let current = Compiled::new(&key.shape).digest();
-    read_header(&bytes)
-        .is_ok_and(|header| header.vk_hash == key.hash() && header.circuit == current)
-}
-
-/// Reads a proving key for `compiled` and `key`; checks digest, circuit and verification key, and
-/// validates all points unless this very body was validated before.
-pub fn read_proving_key(
-    path: &Path,
-    compiled: &Compiled,
-    key: &VerificationKey,
-) -> Result<ProvingKey<Bn254>, SetupError> {
-    let file = File::open(path).map_err(io_at(path))?;
-    #[allow(unsafe_code)]
-    // Safety: key files are written whole under another name and renamed, never in place.
-    let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io_at(path))?;
-    let header = read_header(&map).map_err(decode_at(path))?;
-    for (what, have, need) in [
-        ("circuit", header.circuit, compiled.digest()),
-        ("verification key", header.vk_hash, key.hash()),
-    ] {
-        if have != need {
-            return Err(SetupError::Foreign { path: path.to_owned(), what });
-        }
-    }
-    let body = &map[HEADER_LEN..];
-    let what = "proving key";
-    let digest = *blake3::hash(body).as_bytes();
-    if digest != header.body {
-        return Err(decode_at(path)(DecodeError::Digest { what }));
-    }
-    let validated = fs::read(note_path(path)).is_ok_and(|note| note == digest);
-    let unreadable = |_| decode_at(path)(DecodeError::NotOnCurve { what });
-    if validated {
-        return ProvingKey::deserialize_uncompressed_unchecked(body).map_err(unreadable);
-    }
-    let proving = ProvingKey::deserialize_uncompressed(body).map_err(unreadable)?;
-    note_validated(path, &digest)?;
-    Ok(proving)
 }
 
 /// Where a development setup is cached: `base/<blake3 of shape and sizes>`.

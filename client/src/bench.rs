@@ -1,6 +1,6 @@
 //! How many transfers a sequencer acknowledges in a second, and what one costs it; in `state`, what
 //! accounts cost it; in `gas`, what a batch costs on the main chain; in `audit`, what replaying it from
-//! there costs.
+//! there costs; in `prove`, what a proof costs.
 //!
 //! A real `kerros-sequencer` process beside this one serves accounts and transfers over gRPC, with
 //! the contract on a main chain in this process. No batch is proved: the sequencer executes, commits,
@@ -20,7 +20,9 @@ mod load;
 mod measure;
 mod parameters;
 mod phase;
+mod plot;
 mod process;
+pub mod prove;
 mod records;
 mod rollup;
 pub mod state;
@@ -32,6 +34,7 @@ pub use latency::Latencies;
 pub use measure::Cost;
 pub use parameters::IngestParameters;
 pub use phase::Phase;
+pub use plot::PlotError;
 pub use process::Made;
 pub use table::{json, text};
 
@@ -161,9 +164,18 @@ pub enum BenchError {
     /// The reference string.
     #[error(transparent)]
     Srs(#[from] SrsError),
+    /// A path that this processor does not have.
+    #[error("this processor cannot run the path {0}")]
+    Path(kerros_kernels::Path),
+    /// A batch that could not be proved.
+    #[error(transparent)]
+    Prove(#[from] kerros_prover::prove::ProveError),
+    /// A proof that does not verify.
+    #[error(transparent)]
+    Verify(#[from] kerros_verifier::VerifyError),
     /// The picture.
     #[error(transparent)]
-    Plot(#[from] state::PlotError),
+    Plot(#[from] PlotError),
     /// The process's figures cannot be read.
     #[error("cannot measure: {0}")]
     Measure(&'static str),

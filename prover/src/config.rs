@@ -1,6 +1,7 @@
 //! Arguments of the `kerros-prover` service; each can come from the environment.
 
 use clap::{Parser, ValueEnum};
+use kerros_kernels::Path;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -40,6 +41,9 @@ pub struct Config {
     /// Accept keys of a development setup, whose secrets somebody may know.
     #[arg(long, env = "KERROS_DEVELOPMENT_KEYS")]
     pub development_keys: bool,
+    /// Code that computes: ifma (AVX-512) or portable; the best that the processor has if absent.
+    #[arg(long, env = "KERROS_PROVER_PATH")]
+    pub path: Option<Path>,
     /// How a line of the log looks.
     #[arg(long, env = "KERROS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

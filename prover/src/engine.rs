@@ -56,7 +56,7 @@ impl Engine for ProverKeys {
         let proved = prove_batch(self, before, batch, domain, &mut rand::rngs::OsRng);
         let failed = |error: crate::prove::ProveError| EngineError { reason: error.to_string() };
         let Proved { proof, phases, constraints, .. } = proved.map_err(failed)?;
-        let phases = phases.named().map(|(name, time)| (name.to_owned(), time)).to_vec();
+        let phases = phases.named().map(|(name, spent)| (name.to_owned(), spent.wall)).to_vec();
         let constraints = u64::try_from(constraints).unwrap_or(u64::MAX);
         Ok(Output { proof, phases, constraints })
     }

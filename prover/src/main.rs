@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use kerros_circuits::setup::{SetupError, SetupFiles};
+use kerros_kernels::Path;
 use kerros_protocol::commitment::{Srs, SrsError};
 use kerros_prover::config::{Config, LogFormat};
 use kerros_prover::keys::ProverKeys;
@@ -21,6 +22,8 @@ enum ServiceError {
     Srs(#[from] SrsError),
     #[error("these are development keys: pass --development-keys if you mean it")]
     DevelopmentKeys,
+    #[error("this processor cannot run the path {0}")]
+    Path(Path),
     #[error("metrics endpoint: {0}")]
     Metrics(#[from] BuildError),
     #[error("signals: {0}")]
@@ -63,13 +66,17 @@ async fn run(config: Config) -> Result<(), ServiceError> {
     if let Some(address) = config.metrics {
         PrometheusBuilder::new().with_http_listener(address).install()?;
     }
-    let keys = ProverKeys::load(&config.keys)?;
+    let path = config.path.unwrap_or_else(Path::detect);
+    if !Path::available().contains(&path) {
+        return Err(ServiceError::Path(path));
+    }
+    let keys = ProverKeys::load_for(&config.keys, path)?;
     if keys.verification.development && !config.development_keys {
         return Err(ServiceError::DevelopmentKeys);
     }
     let srs = Srs::open(&SetupFiles::in_dir(&config.keys).srs)?;
     let prover_id = config.prover_id();
-    tracing::info!(prover = %prover_id, sequencer = %config.sequencer, "keys loaded");
+    tracing::info!(prover = %prover_id, sequencer = %config.sequencer, %path, "keys loaded");
     let worker = WorkerConfig { sequencer_url: config.sequencer, prover_id };
     let mut worker = Worker::start(worker, Arc::new(keys), srs).await?;
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

@@ -4,9 +4,9 @@
 //! indices, FFTs run in the order of powers of ω. Cost: a handful of FFTs of size n and one MSM
 //! each over the allocated accounts (Q is zero on no particular set, so over n).
 
-use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ec::{CurveGroup, VariableBaseMSM};
-use ark_ff::{AdditiveGroup, FftField, Field, batch_inversion};
+use crate::basis::Basis;
+use ark_bn254::{Fr, G1Affine};
+use ark_ff::{AdditiveGroup, Field};
 use ark_poly::univariate::DensePolynomial;
 use ark_poly::{DenseUVPolynomial, EvaluationDomain};
 use kerros_protocol::account::{Account, AccountIndex};
@@ -52,27 +52,30 @@ pub fn quotient(
     before: &Ledger,
     touched: &[(AccountIndex, Account)],
     beta: Fr,
-    lagrange: &[G1Affine],
+    basis: &dyn Basis,
 ) -> Quotient {
     let k = before.k();
-    let domain = evaluation_domain(k);
     let combined_at = combined(before, beta);
     // F − Σ o_i·L_i has the value 0 on S and F's value elsewhere.
     let mut rest = combined_at.clone();
     for (index, _) in touched {
         rest[index.position()] = Fr::ZERO;
     }
-    let coefficients = domain.ifft(&permuted(&rest, k));
+    let mut values = permuted(&rest, k);
+    drop(rest);
+    basis.ifft(&mut values);
+    basis.coset_fft(&mut values);
     let points: Vec<Fr> = touched.iter().map(|(index, _)| point(index.get())).collect();
     // At most n − 1 points: index 0 is never used, so Z_S has at most n coefficients.
-    let vanishing = vanishing(&points);
-    let coset = domain.get_coset(Fr::GENERATOR).expect("the generator is not 0");
-    let mut divisor = coset.fft(&vanishing.coeffs);
-    batch_inversion(&mut divisor);
-    let mut values = coset.fft(&coefficients);
+    let mut divisor = vanishing(&points).coeffs;
+    basis.coset_fft(&mut divisor);
+    basis.invert(&mut divisor);
     values.par_iter_mut().zip(&divisor).for_each(|(value, inverse)| *value *= inverse);
-    let quotient_at = permuted(&domain.fft(&coset.ifft(&values)), k);
-    let commitment = G1Projective::msm_unchecked(lagrange, &quotient_at).into_affine();
+    drop(divisor);
+    basis.coset_ifft(&mut values);
+    basis.fft(&mut values);
+    let quotient_at = permuted(&values, k);
+    let commitment = basis.commit(&quotient_at);
     Quotient { commitment, combined_at, quotient_at }
 }
 
@@ -93,7 +96,7 @@ pub fn opening(
     touched: &[(AccountIndex, Account)],
     (beta, z, gamma): (Fr, Fr, Fr),
     claims: &Claims,
-    lagrange: &[G1Affine],
+    basis: &dyn Basis,
 ) -> G1Affine {
     let k = after.k();
     let n = Fr::from(u64::from(after.size()));
@@ -112,7 +115,7 @@ pub fn opening(
     }
     let elements: Vec<Fr> = evaluation_domain(k).elements().collect();
     let mut distance: Vec<Fr> = permuted(&elements, k).into_iter().map(|x| x - z).collect();
-    batch_inversion(&mut distance);
+    basis.invert(&mut distance);
     values.par_iter_mut().zip(&distance).for_each(|(value, inverse)| *value *= inverse);
-    G1Projective::msm_unchecked(lagrange, &values).into_affine()
+    basis.commit(&values)
 }

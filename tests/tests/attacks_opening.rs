@@ -9,10 +9,9 @@
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::pairing::Pairing;
 use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
-use ark_ff::{AdditiveGroup, Field, One};
+use ark_ff::{AdditiveGroup, Field, One, UniformRand};
 use kerros_circuits::batch::{BatchWitness, synthesize};
 use kerros_circuits::builder::Builder;
-use kerros_circuits::groth16;
 use kerros_circuits::witness::{Executed, execute};
 use kerros_protocol::account::{Account, AccountIndex, Address};
 use kerros_protocol::batch::{BatchData, SealedBatch, evaluate};
@@ -88,13 +87,13 @@ impl Stage {
         (believed, after): (&Ledger, &Ledger),
         touched: &[(AccountIndex, Account)],
     ) -> BatchProof {
-        let points = lagrange(&self.keys, self.batch.k);
+        let points = self.keys.points(self.batch.k).unwrap();
         let mut builder = Builder::witness_only();
         let mut drawn = None;
         let shape = &self.keys.verification.shape;
         let outputs = synthesize(&mut builder, shape, witness, |h| {
             let beta = statement.beta(&h);
-            let q = quotient(believed, touched, beta, &points);
+            let q = quotient(believed, touched, beta, &points.kernels);
             let z = z(&beta, &q.commitment);
             drawn = Some((q, beta, z));
             Ok::<_, Infallible>((beta, z))
@@ -102,11 +101,10 @@ impl Stage {
         let outputs = outputs.unwrap_or_else(|never| match never {});
         let (q, beta, z) = drawn.unwrap();
         let assignment = builder.into_assignment();
-        let (groth16, _) =
-            groth16::prove(&self.keys.proving, &self.keys.matrices, &assignment, &mut OsRng)
-                .unwrap();
+        let randomness = [Fr::rand(&mut OsRng), Fr::rand(&mut OsRng)];
+        let (groth16, _) = self.keys.groth16.prove(&assignment, randomness);
         let claims = Claims { a: outputs.a, delta: outputs.delta, z_s: outputs.z_s };
-        let w = opening(&q, after, touched, (beta, z, gamma(&z)), &claims, &points);
+        let w = opening(&q, after, touched, (beta, z, gamma(&z)), &claims, &points.kernels);
         BatchProof {
             h: outputs.h,
             a: outputs.a,

@@ -104,6 +104,12 @@ pub(super) fn ended_us() -> Result<u64, BenchError> {
     Ok(user + system)
 }
 
+/// Forgets the greatest resident memory of this process so far.
+pub(super) fn forget_peak() -> Result<(), BenchError> {
+    let path = "/proc/self/clear_refs";
+    fs::write(path, "5").map_err(io_at(path))
+}
+
 /// The greatest resident memory of a process so far.
 pub(super) fn peak_bytes(process: u32) -> Result<u64, BenchError> {
     status_bytes(process, "VmHWM:")

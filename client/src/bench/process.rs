@@ -21,7 +21,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 /// Capacities of the circuit that the key is really for: the smallest that sets up quickly.
-const CIRCUIT: [u32; 5] = [2, 2, 4, 2, 2];
+pub(super) const CIRCUIT: [u32; 5] = [2, 2, 4, 2, 2];
 /// The stage of a setup that makes the reference string.
 const REFERENCE_STRING: &str = "reference string";
 /// The log's end that is shown after a failure, in bytes.

@@ -7,10 +7,10 @@
 //! must commit, computed from nothing, to its commitments, and hold all the money deposited.
 
 pub(super) mod database;
-mod plot;
+mod figure;
 mod table;
 
-pub use plot::{PlotError, plot};
+pub use figure::figure;
 pub use table::{json, text};
 
 use super::accounts::{self, Holders, Name};

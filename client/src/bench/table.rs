@@ -100,13 +100,18 @@ pub fn json(report: &Report) -> Value {
     })
 }
 
-/// As tables.
-pub fn text(report: &Report) -> String {
+/// The text that `write` writes, without a line break at its end.
+pub(super) fn written(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write_text(report, &mut out);
+    let _ = write(&mut out);
     out.truncate(out.trim_end().len());
     out
+}
+
+/// As tables.
+pub fn text(report: &Report) -> String {
+    written(|out| write_text(report, out))
 }
 
 fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {

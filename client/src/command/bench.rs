@@ -2,10 +2,12 @@
 
 mod audit;
 mod gas;
+mod prove;
 mod state;
 
 pub use audit::AuditArgs;
 pub use gas::GasArgs;
+pub use prove::ProveArgs;
 pub use state::StateArgs;
 
 use super::{Failure, Said};
@@ -31,6 +33,8 @@ pub enum BenchCommand {
     Gas(GasArgs),
     /// How fast an auditor and a restore replay what is on the main chain.
     Audit(AuditArgs),
+    /// What a proof costs, by our prover and by arkworks' own.
+    Prove(ProveArgs),
 }
 
 impl BenchCommand {
@@ -41,6 +45,7 @@ impl BenchCommand {
             Self::State(args) => args.run().await,
             Self::Gas(args) => args.run().await,
             Self::Audit(args) => args.run().await,
+            Self::Prove(args) => args.run().await,
         }
     }
 }

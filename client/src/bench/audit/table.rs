@@ -1,6 +1,7 @@
 //! The result, for people and for programs.
 
 use super::{ACCOUNTS, Report, Run};
+use crate::bench::table::written;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -38,11 +39,7 @@ pub fn json(report: &Report) -> Value {
 
 /// As a table in Markdown.
 pub fn text(report: &Report) -> String {
-    let mut out = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_text(report, &mut out);
-    out.truncate(out.trim_end().len());
-    out
+    written(|out| write_text(report, out))
 }
 
 fn write_text(report: &Report, out: &mut String) -> std::fmt::Result {

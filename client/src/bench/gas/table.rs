@@ -3,6 +3,7 @@
 use super::blob::{BLOB_BYTES, BLOB_GAS, Blob, RESERVE_GAS};
 use super::parts::Measured;
 use super::{EVALUATION_GAS_MAX, Row, TRANSFER_BYTES_MAX, VERIFICATION_GAS_MAX};
+use crate::bench::table::written;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -69,11 +70,7 @@ pub fn json(rows: &[Row]) -> Value {
 
 /// As tables in Markdown.
 pub fn text(rows: &[Row]) -> String {
-    let mut out = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_text(rows, &mut out);
-    out.truncate(out.trim_end().len());
-    out
+    written(|out| write_text(rows, out))
 }
 
 /// A number with its thousands set apart.

@@ -1,6 +1,7 @@
 //! The result, for people and for programs.
 
 use super::Row;
+use crate::bench::table::written;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -65,11 +66,7 @@ pub fn json(rows: &[Row]) -> Value {
 
 /// As a table in Markdown.
 pub fn text(rows: &[Row]) -> String {
-    let mut out = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_text(rows, &mut out);
-    out.truncate(out.trim_end().len());
-    out
+    written(|out| write_text(rows, out))
 }
 
 fn write_text(rows: &[Row], out: &mut String) -> std::fmt::Result {

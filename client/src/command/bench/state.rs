@@ -77,7 +77,7 @@ impl StateArgs {
         drop(place);
         let rows = rows?;
         if let Some(path) = self.plot {
-            let picture = state::plot(&rows).map_err(crate::bench::BenchError::from)?;
+            let picture = state::figure(&rows).map_err(crate::bench::BenchError::from)?;
             std::fs::write(&path, picture).map_err(io(path.display()))?;
         }
         Ok(Said { json: state::json(&rows), text: state::text(&rows) })

@@ -1,12 +1,11 @@
-//! The result as a picture: three panels with logarithmic axes, in SVG.
+//! Results as a picture: panels side by side with logarithmic axes, in SVG.
 
-use super::Row;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use thiserror::Error;
 
-/// Size of the picture, in pixels.
-const SIZE: (u32, u32) = (1_080, 340);
+/// Size of a panel, in pixels.
+const PANEL: (u32, u32) = (360, 340);
 
 /// Why no picture was made.
 #[derive(Debug, Error)]
@@ -22,54 +21,36 @@ impl PlotError {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// One line of a panel.
-struct Line {
-    name: &'static str,
-    color: RGBColor,
-    value: fn(&Row) -> f64,
+pub(super) struct Line {
+    /// In the legend.
+    pub name: &'static str,
+    /// Of line and marks.
+    pub color: RGBColor,
+    /// x and y.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// One panel.
-struct Panel {
-    title: &'static str,
-    unit: &'static str,
-    lines: &'static [Line],
+pub(super) struct Panel {
+    /// What is shown.
+    pub title: &'static str,
+    /// Of y.
+    pub unit: &'static str,
+    /// What x counts.
+    pub x: &'static str,
+    /// All lines, with points.
+    pub lines: Vec<Line>,
 }
 
-const PANELS: [Panel; 3] = [
-    Panel {
-        title: "Start on the database",
-        unit: "seconds",
-        lines: &[
-            Line { name: "wall", color: BLUE, value: |row| row.start.elapsed.as_secs_f64() },
-            Line { name: "CPU", color: RED, value: |row| row.start.cpu.as_secs_f64() },
-        ],
-    },
-    Panel {
-        title: "Seal of one batch",
-        unit: "milliseconds",
-        lines: &[
-            Line { name: "wall", color: BLUE, value: Row::seal_ms },
-            Line { name: "CPU", color: RED, value: Row::seal_cpu_ms },
-        ],
-    },
-    Panel {
-        title: "Memory and disk",
-        unit: "MiB",
-        lines: &[
-            Line { name: "memory", color: BLUE, value: Row::resident_mib },
-            Line { name: "database", color: RED, value: Row::database_mib },
-            Line { name: "reference string", color: BLACK, value: Row::srs_mib },
-        ],
-    },
-];
-
-/// Draws all rows; gives the SVG's text.
-pub fn plot(rows: &[Row]) -> Result<String, PlotError> {
+/// Draws all panels; gives the SVG's text.
+pub(super) fn plot(panels: &[Panel]) -> Result<String, PlotError> {
     let mut out = String::new();
-    let root = SVGBackend::with_string(&mut out, SIZE).into_drawing_area();
+    let count = panels.len().max(1);
+    let width = PANEL.0 * u32::try_from(count).unwrap_or(u32::MAX);
+    let root = SVGBackend::with_string(&mut out, (width, PANEL.1)).into_drawing_area();
     root.fill(&WHITE).map_err(PlotError::of)?;
-    for (area, panel) in root.split_evenly((1, PANELS.len())).iter().zip(&PANELS) {
-        draw(area, panel, rows)?;
+    for (area, panel) in root.split_evenly((1, count)).iter().zip(panels) {
+        draw(area, panel)?;
     }
     root.present().map_err(PlotError::of)?;
     drop(root);
@@ -88,9 +69,9 @@ fn decades(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     from..to.max(from * 10.0)
 }
 
-fn draw(area: &Area<'_>, panel: &Panel, rows: &[Row]) -> Result<(), PlotError> {
-    let values = panel.lines.iter().flat_map(|line| rows.iter().map(line.value));
-    let (x, y) = (decades(rows.iter().map(|row| row.accounts.into())), decades(values));
+fn draw(area: &Area<'_>, panel: &Panel) -> Result<(), PlotError> {
+    let points = panel.lines.iter().flat_map(|line| &line.points);
+    let (x, y) = (decades(points.clone().map(|(x, _)| *x)), decades(points.map(|(_, y)| *y)));
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{}, {}", panel.title, panel.unit), ("sans-serif", 16))
         .margin(12)
@@ -100,14 +81,14 @@ fn draw(area: &Area<'_>, panel: &Panel, rows: &[Row]) -> Result<(), PlotError> {
         .map_err(PlotError::of)?;
     chart
         .configure_mesh()
-        .x_desc("accounts")
+        .x_desc(panel.x)
         .y_desc(panel.unit)
         .x_label_formatter(&label)
         .y_label_formatter(&label)
         .draw()
         .map_err(PlotError::of)?;
-    for Line { name, color, value } in panel.lines {
-        let points = rows.iter().map(|row| (f64::from(row.accounts), value(row).max(1e-3)));
+    for Line { name, color, points } in &panel.lines {
+        let points = points.iter().map(|(x, y)| (*x, y.max(1e-3)));
         let (color, marks) = (*color, points.clone());
         chart
             .draw_series(LineSeries::new(points, color.stroke_width(2)))
