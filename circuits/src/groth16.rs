@@ -64,7 +64,8 @@ impl Compiled {
     }
     /// A, B and C.
     pub fn matrices(&self) -> [SparseMatrix; 3] {
-        let rows = |pick: fn(&Constraint) -> &Terms| SparseMatrix::new(self.constraints.iter().map(pick));
+        let rows =
+            |pick: fn(&Constraint) -> &Terms| SparseMatrix::new(self.constraints.iter().map(pick));
         [rows(|c| &c.a), rows(|c| &c.b), rows(|c| &c.c)]
     }
 }

@@ -80,9 +80,8 @@ impl SparseMatrix {
     }
     /// As arkworks' prover takes it.
     pub fn to_arkworks(&self) -> Matrix<Fr> {
-        let value = |term: &Term| {
-            (self.coefficients[term.coefficient as usize], term.variable as usize)
-        };
+        let value =
+            |term: &Term| (self.coefficients[term.coefficient as usize], term.variable as usize);
         (0..self.rows()).map(|i| self.row(i).iter().map(value).collect()).collect()
     }
 }

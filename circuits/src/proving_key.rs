@@ -185,24 +185,24 @@ impl ProvingKey {
         let g1 = |part: &Range<usize>| self.g1(part).par_iter().all(PreparedG1::is_valid);
         let g2 = |part: &Range<usize>| self.g2(part).par_iter().all(PreparedG2::is_valid);
         let Layout { singles_g1, singles_g2, a, b_g1, l, h, b_g2, .. } = &self.layout;
-        if ![singles_g1, a, b_g1, l, h].into_iter().all(g1) || ![singles_g2, b_g2].into_iter().all(g2) {
+        if ![singles_g1, a, b_g1, l, h].into_iter().all(g1)
+            || ![singles_g2, b_g2].into_iter().all(g2)
+        {
             return Err(DecodeError::NotOnCurve { what: WHAT });
         }
-        let same = self.singles_g1()[0] == key.alpha1 && self.singles_g2() == [key.beta2, key.delta2];
+        let same =
+            self.singles_g1()[0] == key.alpha1 && self.singles_g2() == [key.beta2, key.delta2];
         if same { Ok(()) } else { Err(DecodeError::UnknownFormat { what: WHAT }) }
     }
 }
 
 /// Gives the body in pieces.
-fn put_body(
-    proving: &ark_groth16::ProvingKey<Bn254>,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn put_body(proving: &ark_groth16::ProvingKey<Bn254>, out: &mut impl Write) -> io::Result<()> {
     let mut sizes = [0; SIZES_LEN];
     sizes[..8].copy_from_slice(&(proving.a_query.len() as u64).to_be_bytes());
     sizes[8..16].copy_from_slice(&(proving.h_query.len() as u64 + 1).to_be_bytes());
     out.write_all(&sizes)?;
-    let mut g1 = |points: &[G1Affine], out: &mut _| put(points, PreparedG1::from, out);
+    let g1 = |points: &[G1Affine], out: &mut _| put(points, PreparedG1::from, out);
     let singles = [proving.vk.alpha_g1, proving.beta_g1, proving.delta_g1, G1Affine::identity()];
     g1(&singles, out)?;
     put(&[proving.vk.beta_g2, proving.vk.delta_g2], PreparedG2::from, out)?;

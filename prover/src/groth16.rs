@@ -51,8 +51,7 @@ impl Groth16 {
         let b_g1: G1Projective = b_g1 + beta1 + delta1 * s;
         let b_g2 = b_g2 + beta2 + delta2.into_group() * s;
         let c: G1Projective = l + h + a * s + b_g1 * r - delta1 * (r * s);
-        let proof =
-            Groth16Proof { a: a.into_affine(), b: b_g2.into_affine(), c: c.into_affine() };
+        let proof = Groth16Proof { a: a.into_affine(), b: b_g2.into_affine(), c: c.into_affine() };
         let each = Some([msm_a, msm_b_g1, msm_b_g2, msm_l, msm_h]);
         (proof, Groth16Phases { fft, msm: watch.spent(), each })
     }

@@ -170,7 +170,10 @@ fn row(parameters: &ProveParameters, transfers: u32) -> Result<Row, BenchError> 
         phases.groth16.each = Some(each.map_err(kerros_prover::prove::ProveError::from)?);
     }
     let ours = median(ours).ok_or(BenchError::Bug("at least one proof"))?;
-    bar.done(&format!("{transfers} transfers, {:.2} s of CPU time", proof(&ours).cpu.as_secs_f64()));
+    bar.done(&format!(
+        "{transfers} transfers, {:.2} s of CPU time",
+        proof(&ours).cpu.as_secs_f64()
+    ));
     let constraints = scene.keys.constraints();
     Ok(Row { transfers, constraints, ours, stock: theirs, peak_bytes })
 }

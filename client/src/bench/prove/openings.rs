@@ -6,7 +6,7 @@ use crate::bench::{BenchError, state};
 use crate::progress::Bar;
 use ark_bn254::{Fr, G1Affine};
 use ark_ff::AdditiveGroup;
-use kerros_protocol::account::{Account, AccountIndex, Address};
+use kerros_protocol::account::{Account, AccountIndex};
 use kerros_protocol::batch::Shape;
 use kerros_protocol::ledger::Ledger;
 use kerros_prover::basis::Basis;
@@ -36,7 +36,8 @@ fn full(k: u8) -> Result<(Ledger, Vec<(AccountIndex, Account)>), BenchError> {
     for i in 1..size {
         let (key, owner) = state::nobody(i as usize)?;
         let account = Account { key: key.get(), balance: 1 << 40, nonce: i, asset: 1, owner };
-        let index = AccountIndex::new(i).map_err(|_| BenchError::Bug("the ledger is below 2^28"))?;
+        let index =
+            AccountIndex::new(i).map_err(|_| BenchError::Bug("the ledger is below 2^28"))?;
         ledger.set(index, account);
         if i % step == 0 {
             touched.push((index, account));

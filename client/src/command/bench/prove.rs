@@ -1,8 +1,8 @@
 //! `kerros bench prove`.
 
 use super::io;
-use crate::bench::prove::{self, ProveParameters};
 use crate::bench::BenchError;
+use crate::bench::prove::{self, ProveParameters};
 use crate::command::{Failure, Said};
 use crate::keys;
 use clap::{Args, ValueEnum};
