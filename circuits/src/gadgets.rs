@@ -5,4 +5,4 @@ pub mod curve;
 pub mod eddsa;
 pub mod field;
 pub mod poseidon;
-mod table;
+pub mod table;

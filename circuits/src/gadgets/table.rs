@@ -3,7 +3,7 @@
 use super::curve::{Montgomery, montgomery};
 use crate::builder::{Builder, Num};
 use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::AdditiveGroup;
 use kerros_protocol::eddsa::Point;
 
 /// `a·u + b·t + c = 0`.
