@@ -5,3 +5,4 @@ pub mod curve;
 pub mod eddsa;
 pub mod field;
 pub mod poseidon;
+pub mod table;

@@ -24,8 +24,8 @@ fn constraints_by_part() {
         ("journal: deposits", 280),
         ("journal: transfers", 1060),
         ("signature: message", 1776),
-        ("signature: scalars", 4980),
-        ("signature: curve", 16476),
+        ("signature: curve", 10668),
+        ("signature: scalars", 1530),
         ("signature: hash", 1932),
         ("journal: exits", 760),
         ("journal: collects", 278),
@@ -39,8 +39,8 @@ fn constraints_by_part() {
         ("fees", 9),
     ];
     assert_eq!(parts, pinned);
-    assert_eq!(report.constraints_total, 36_795);
-    assert!(report.constraints_per_transfer <= 6_000.0, "{}", report.constraints_per_transfer);
+    assert_eq!(report.constraints_total, 27_537);
+    assert!(report.constraints_per_transfer <= 3_935.0, "{}", report.constraints_per_transfer);
     assert_eq!(report.constraints_total, compiled().constraints.len());
 }
 
@@ -49,7 +49,7 @@ fn the_matrices_are_frozen() {
     let digest = blake3::Hash::from_bytes(compiled().digest());
     assert_eq!(
         digest.to_hex().as_str(),
-        "3409e5aef9582fef16b5b879aa5f99be122ec08bac983d6c6609e2e963fbfef5"
+        "6b39c9dfd053f25d0a874cbe2b8906df091a192e078ad80e1d059cbfa204700e"
     );
     let other = Compiled::new(&Shape::new([2, 2, 5, 2, 2]).unwrap());
     assert_ne!(other.digest(), compiled().digest());

@@ -1,4 +1,4 @@
-//! Bits: range checks by decomposition and comparison with a constant.
+//! Bits: range checks by decomposition, flags, selection.
 
 use crate::builder::{Builder, Num};
 use ark_bn254::Fr;
@@ -15,52 +15,16 @@ pub fn boolean(b: &mut Builder, value: Fr) -> Num {
 /// bits of `value` are used; if it does not fit, whatever else is tied to the number fails.
 pub fn number(b: &mut Builder, value: Fr, width: u32) -> (Num, Vec<Num>) {
     assert!(width < Fr::MODULUS_BIT_SIZE, "{width} bits may wrap");
-    let bits = raw_bits(b, value, width);
+    let value = value.into_bigint();
+    let bits: Vec<Num> =
+        (0..width as usize).map(|i| boolean(b, Fr::from(value.get_bit(i)))).collect();
     (Num::from_bits(&bits), bits)
-}
-
-/// `width` boolean wires holding the low bits of `value`. Nothing ties them to it.
-pub fn raw_bits(b: &mut Builder, value: Fr, width: u32) -> Vec<Num> {
-    let bits = value.into_bigint();
-    (0..width as usize).map(|i| boolean(b, Fr::from(bits.get_bit(i)))).collect()
 }
 
 /// `value ∈ [0, 2^width)`, width ≤ 253.
 pub fn range(b: &mut Builder, value: &Num, width: u32) {
     let (sum, _) = number(b, value.value, width);
     b.enforce_equal(&sum, value);
-}
-
-/// The integer of boolean `bits` (low first) is at most the constant `bound`, as integers, for
-/// any number of bits; `bound` has no more bits than that. Going down from the top, `equal` says
-/// that all bits so far are those of the bound; then no bit may exceed the bound's.
-pub fn at_most(b: &mut Builder, bits: &[Num], bound: &impl BigInteger) {
-    assert!(bound.num_bits() as usize <= bits.len(), "the bound is longer than the bits");
-    let mut equal: Option<Num> = None;
-    let mut i = bits.len();
-    while i > 0 {
-        if bound.get_bit(i - 1) {
-            i -= 1;
-            equal = Some(match equal {
-                None => bits[i].clone(),
-                Some(equal) => b.mul(&equal, &bits[i]),
-            });
-        } else {
-            // A run of zeros of the bound: a sum of bits is 0 only if all are.
-            let mut zeros = Num::zero();
-            while i > 0 && !bound.get_bit(i - 1) {
-                i -= 1;
-                zeros = zeros.plus(&bits[i], Fr::ONE);
-            }
-            match &equal {
-                None => b.enforce_zero(&zeros),
-                Some(equal) => b.enforce(equal, &zeros, &Num::zero()),
-            }
-        }
-        if (0..i).all(|j| bound.get_bit(j)) {
-            return; // only ones left: nothing can exceed them
-        }
-    }
 }
 
 /// 1 if `value ≠ 0`, else 0: a boolean that the value determines.
@@ -89,7 +53,7 @@ pub fn select(b: &mut Builder, condition: &Num, on: &Num, off: &Num) -> Num {
 mod tests {
     use super::*;
     use crate::builder::first_violated;
-    use ark_ff::{BigInteger256, Zero};
+    use ark_ff::Zero;
 
     fn holds(b: &Builder) -> bool {
         first_violated(b.constraints(), b.assignment()).is_none()
@@ -121,18 +85,6 @@ mod tests {
         assignment[first_bit + 1] = Fr::from(2u64);
         assignment[first_bit + 2] = Fr::ZERO;
         assert!(first_violated(b.constraints(), &assignment).is_some());
-    }
-
-    #[test]
-    fn at_most_agrees_with_integers() {
-        for bound in [0u64, 1, 5, 0b1011_0010, 0b1000_0000, 255, 0b0101_0000] {
-            for value in 0..256u64 {
-                let mut b = Builder::recording();
-                let bits = raw_bits(&mut b, Fr::from(value), 8);
-                at_most(&mut b, &bits, &BigInteger256::from(bound));
-                assert_eq!(holds(&b), value <= bound, "{value} <= {bound}");
-            }
-        }
     }
 
     #[test]

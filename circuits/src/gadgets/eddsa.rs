@@ -1,19 +1,23 @@
-//! EdDSA-Poseidon: `S·B8 = R8 + 8h·A`, with R8 computed from the equation (SPEC.md section 4).
+//! EdDSA-Poseidon: `S·B8 = R8 + 8h·A`, with R8 computed from the equation (SPEC.md sections 4, 6).
 //!
-//! Mirrors [`kerros_protocol::eddsa::verify`]. The chain computes `R8 = S·B8 − 8h·A` and then
-//! requires `h = Poseidon(R8, A, M)`, so R8 is on the curve by construction. `S < ℓ` and
-//! `h < r` are strict, `8A ≠ 0` is enforced.
+//! Mirrors [`kerros_protocol::eddsa::verify`]. A chain computes `R8 = S·B8 − 8h·A`, and then
+//! `h = Poseidon(R8, A, M)` is required. With `P = −4A` and an offset point N of unknown logarithm:
 //!
-//! Variable part, P = −4A: `(2h+1)·P` by 127 windows of two signed bits, then `+ 4A`, hence
-//! `−8h·A`. Fixed part: 84 windows of three bits over constant tables of `(digit+1)·8^j·B8`; the
-//! surplus `Σ 8^j·B8` and an offset point of unknown logarithm are taken off at the end. The offset
-//! keeps a signer from steering the chain into an exceptional addition, which the circuit would
-//! refuse although the signature is good (a matter of liveness, not of soundness: see
-//! [`Montgomery::add`]).
+//! - *Challenge.* `h = c + qℓ` with `c < ℓ` and three bits of q; c has 251 digits ±1, so that the
+//!   chain, begun at N, reaches `2^250·N + k·P` with an odd `k ≡ 2c + 1 (mod ℓ)`. The last addition,
+//!   of −P, makes it `2c·P = −8h·A`: the factor is then even, and P has order ℓ or 2ℓ.
+//! - *Response.* 84 windows of digits ±1, ±3, ±5, ±7 over constant tables add `m·B8` for an odd
+//!   integer m. `S` is `m mod ℓ`: it enters nothing but the equation, so it needs no range here.
+//! - `2^250·N` is taken off at the end, by the one complete addition: R8 may be neutral.
+//!
+//! A Montgomery addition of equal points would leave its sum free. N makes that as hard as its
+//! logarithm: every point of the chain is `2^j·N + k·P + m·B8` with integers that the witness shows,
+//! so the first such addition would give N from A and B8 (SPEC.md section 6).
 
-use super::bits::{at_most, raw_bits};
-use super::curve::{Edwards, Montgomery, montgomery};
+use super::bits::{boolean, nonzero_if};
+use super::curve::{Edwards, Montgomery};
 use super::poseidon;
+use super::table::Table;
 use crate::builder::{Builder, Num};
 use ark_bn254::Fr;
 use ark_ed_on_bn254::Fr as Scalar;
@@ -21,9 +25,13 @@ use ark_ff::{AdditiveGroup, BigInteger, BigInteger256, Field, PrimeField, Zero};
 use kerros_protocol::eddsa::{BASE8, Point};
 use std::sync::OnceLock;
 
-const S_BITS: u32 = 251;
-const H_BITS: u32 = 254;
-const WINDOW: usize = 3;
+/// Digits of the challenge: as many as ℓ has bits.
+const DIGITS: usize = 251;
+/// Bits of `h / ℓ`: r < 8ℓ.
+const QUOTIENT_BITS: usize = 3;
+/// Windows of the response: the digits of every odd number below 8^84 = 2^252.
+const WINDOWS: usize = 84;
+const WINDOW_BITS: usize = 3;
 
 /// The witness of one signature.
 #[derive(Debug, Clone, Copy)]
@@ -43,12 +51,15 @@ impl SignatureWitness {
     }
 }
 
-struct FixedTables {
-    /// `windows[j][digit]` is `(digit+1)·8^j·B8` in Montgomery form.
-    windows: Vec<[(Fr, Fr); 1 << WINDOW]>,
-    offset: (Fr, Fr),
-    /// Minus everything that is too much at the end.
+struct Constants {
+    /// The offset point N.
+    offset: Montgomery,
+    /// `−2^250·N`.
     correction: Point,
+    /// Weights of the challenge's digits: 2^i, and `ℓ − 2^250` for the last. Their sum is `ℓ − 1`.
+    weights: [Fr; DIGITS],
+    /// `tables[j]` has the multiples 1, 3, 5, 7 of `8^j·B8`.
+    tables: Vec<Table>,
 }
 
 /// A point of the prime-order subgroup whose logarithm nobody knows: the first counter for which
@@ -66,196 +77,180 @@ fn offset_point() -> Point {
         .expect("half of all y belong to a point")
 }
 
-fn fixed_tables() -> &'static FixedTables {
-    static TABLES: OnceLock<FixedTables> = OnceLock::new();
-    TABLES.get_or_init(|| {
-        let count = (S_BITS as usize).div_ceil(WINDOW);
-        let eight = Scalar::from(8u64);
-        let (mut base, mut surplus) = (Scalar::ONE, Scalar::ZERO);
-        let mut windows = Vec::with_capacity(count);
-        for _ in 0..count {
-            let entry = |digit| montgomery(&BASE8.times(base * Scalar::from(digit + 1)));
-            windows.push(std::array::from_fn(|digit| entry(digit as u64)));
-            surplus += base;
-            base *= eight;
+/// `ℓ − 2^250`, the weight of the challenge's last digit.
+fn last_weight() -> BigInteger256 {
+    let mut weight = Scalar::MODULUS;
+    weight.sub_with_borrow(&(BigInteger256::from(1u64) << (DIGITS as u32 - 1)));
+    weight
+}
+
+fn constants() -> &'static Constants {
+    static CONSTANTS: OnceLock<Constants> = OnceLock::new();
+    CONSTANTS.get_or_init(|| {
+        let mut weight = Fr::ONE;
+        let mut weights = [Fr::ZERO; DIGITS];
+        for slot in &mut weights {
+            *slot = weight;
+            weight.double_in_place();
+        }
+        weights[DIGITS - 1] = Fr::from(last_weight());
+        let mut base = Scalar::ONE;
+        let mut tables = Vec::with_capacity(WINDOWS);
+        for _ in 0..WINDOWS {
+            // Three of ±1, ±3, ±5, ±7 have an odd sum, not 0 modulo ℓ: none are on a line.
+            tables.push(Table::new([1u64, 3, 5, 7].map(|n| BASE8.times(base * Scalar::from(n)))));
+            base *= Scalar::from(8u64);
         }
         let offset = offset_point();
-        let correction = (offset, BASE8.times(surplus));
-        let mut b = Builder::witness_only();
-        let sum = Edwards::constant(&correction.0).add(&mut b, &Edwards::constant(&correction.1));
-        let correction = Point { x: -sum.x.value, y: sum.y.value };
-        FixedTables { windows, offset: montgomery(&offset), correction }
+        let doublings = BigInteger256::from(1u64) << (DIGITS as u32 - 1);
+        let correction = offset.times(-Scalar::from(doublings));
+        Constants { offset: Montgomery::constant(&offset), correction, weights, tables }
     })
 }
 
-/// The table entry that three bits choose: four products, the rest is linear.
-fn fixed_entry(b: &mut Builder, bits: &[Num], table: &[(Fr, Fr); 8]) -> Montgomery {
-    let zero = Num::zero();
-    let [b0, b1, b2] = [0, 1, 2].map(|i| bits.get(i).unwrap_or(&zero));
-    let (b01, b02, b12) = (b.mul(b0, b1), b.mul(b0, b2), b.mul(b1, b2));
-    let b012 = b.mul(&b01, b2);
-    let monomials = [b0.clone(), b1.clone(), b01, b2.clone(), b02, b12, b012];
-    let coordinate = |pick: fn(&(Fr, Fr)) -> Fr| {
-        // Möbius transform: coefficient of each monomial from the values at all subsets.
-        let mut c: [Fr; 8] = std::array::from_fn(|i| pick(&table[i]));
-        for bit in [1usize, 2, 4] {
-            for i in 0..8 {
-                if i & bit != 0 {
-                    let lower = c[i ^ bit];
-                    c[i] -= lower;
-                }
-            }
-        }
-        Num::dot(&monomials, &c[1..], c[0])
-    };
-    Montgomery { u: coordinate(|entry| entry.0), v: coordinate(|entry| entry.1) }
+/// How the prover writes h and S. More than one choice is right for some of them, and nothing but
+/// the equation depends on it.
+#[derive(Debug, Clone)]
+struct Digits {
+    /// `h / ℓ`, low bit first.
+    quotient: [bool; QUOTIENT_BITS],
+    /// Whether each digit of `h mod ℓ` adds its weight.
+    challenge: [bool; DIGITS],
+    /// Odd digits of a number that is S modulo ℓ, low first.
+    response: [i8; WINDOWS],
 }
 
-/// `±P` or `±3P` by two signed bits `2·(2·high − 1) + (2·low − 1)`: four constraints.
-fn signed_entry(
-    b: &mut Builder,
-    high: &Num,
-    low: &Num,
-    one: &Montgomery,
-    three: &Montgomery,
-) -> Montgomery {
-    let both = b.mul(high, low);
-    // 1 if the bits are equal: then the digit is ±3.
-    let equal = (&both * Fr::from(2u64)).plus(high, -Fr::ONE).plus(low, -Fr::ONE);
-    let equal = &equal + Fr::ONE;
-    let u = &b.mul(&equal, &(&three.u - &one.u)) + &one.u;
-    let v = &b.mul(&equal, &(&three.v - &one.v)) + &one.v;
-    let sign = &(high * Fr::from(2u64)) + -Fr::ONE;
-    Montgomery { u, v: b.mul(&sign, &v) }
+impl Digits {
+    fn new(h: Fr, s: &BigInteger256) -> Self {
+        let mut rest = h.into_bigint();
+        let mut quotient = [false; QUOTIENT_BITS];
+        for (shift, bit) in quotient.iter_mut().enumerate().rev() {
+            let multiple = Scalar::MODULUS << shift as u32;
+            *bit = rest >= multiple;
+            if *bit {
+                rest.sub_with_borrow(&multiple);
+            }
+        }
+        // Even S stand for the odd S − ℓ.
+        let s = Scalar::from_le_bytes_mod_order(&s.to_bytes_le());
+        let response = if s.into_bigint().is_odd() {
+            odd_digits(&s.into_bigint(), false)
+        } else {
+            let mut magnitude = Scalar::MODULUS;
+            magnitude.sub_with_borrow(&s.into_bigint());
+            odd_digits(&magnitude, true)
+        };
+        Self { quotient, challenge: challenge_digits(rest), response }
+    }
+}
+
+/// The digits of `c < ℓ`, the last one set as soon as its weight fits.
+fn challenge_digits(mut c: BigInteger256) -> [bool; DIGITS] {
+    let last = c >= last_weight();
+    if last {
+        c.sub_with_borrow(&last_weight());
+    }
+    // What is left is below 2^250, or ℓ − 1 would not be the sum of the weights.
+    std::array::from_fn(|i| if i + 1 < DIGITS { c.get_bit(i) } else { last })
+}
+
+/// The odd digits, −7 to 7, of an odd number below 2^252 or of its negative: what is left for the
+/// windows above is made odd by borrowing from the window below.
+fn odd_digits(magnitude: &BigInteger256, negative: bool) -> [i8; WINDOWS] {
+    std::array::from_fn(|j| {
+        let bit = |i: usize| i8::from(magnitude.get_bit(WINDOW_BITS * j + i));
+        let borrowed = if j + 1 < WINDOWS { 8 * (bit(3) - 1) } else { 0 };
+        let digit = 1 + 2 * bit(1) + 4 * bit(2) + borrowed;
+        if negative { -digit } else { digit }
+    })
+}
+
+/// `2^250·N + k·P` with an odd `k ≡ 2h + 1 (mod ℓ)`, for P of order ℓ or 2ℓ. Assumes `v ≠ 0`.
+///
+/// A digit is a wire ±v: the summand's v-coordinate. One equation over Fr ties all of them to h; as
+/// `c + qℓ < 8ℓ = r + 2^126 − …`, it is one of integers, except that for `h < 8ℓ − r < 2^126` it
+/// allows h + r as well.
+fn challenge_multiple(b: &mut Builder, p: &Montgomery, h: &Num, digits: &Digits) -> Montgomery {
+    let part = b.part("signature: scalars");
+    let quotient = digits.quotient.map(|bit| boolean(b, Fr::from(bit)));
+    let ys = digits.challenge.map(|add| {
+        let y = b.wire(if add { p.v.value } else { -p.v.value });
+        b.enforce(&(&y - &p.v), &(&y + &p.v), &Num::zero());
+        y
+    });
+    let order = Fr::from(Scalar::MODULUS);
+    let c = h.clone().plus(&Num::from_bits(&quotient), -order);
+    // Σ weight·(±1) = 2c − (ℓ − 1), times v.
+    let signed = &(&c * Fr::ONE.double()) + (Fr::ONE - order);
+    b.enforce(&p.v, &signed, &Num::dot(&ys, &constants().weights, Fr::ZERO));
+    b.resume(part);
+
+    // The last weight, ℓ − 2^250, is −2^250 on points of order ℓ.
+    let (last, lower) = ys.split_last().expect("251 digits");
+    let summand = |y: &Num| Montgomery { u: p.u.clone(), v: y.clone() };
+    let start = constants().offset.add(b, &summand(last).negated());
+    lower.iter().rev().fold(start, |sum, y| sum.double_add(b, &summand(y)))
+}
+
+/// `sum + m·B8` for the odd number m of the response's digits.
+fn add_response(b: &mut Builder, sum: Montgomery, digits: &Digits) -> Montgomery {
+    constants().tables.iter().zip(digits.response).fold(sum, |sum, (table, digit)| {
+        let entry = table.choose(b, usize::from(digit.unsigned_abs() / 2), digit < 0);
+        sum.add(b, &entry)
+    })
+}
+
+/// `R8 = S·B8 − 8h·A` for the key A; refuses keys off the curve and keys with `8A = 0`.
+fn commitment(b: &mut Builder, key: &Edwards, h: &Num, digits: &Digits) -> Edwards {
+    // A and 2A: x = 0 and order 4 are unsatisfiable here. An A of order 8 gives v = 0.
+    let p = key.double_to_montgomery(b).double(b).negated();
+    nonzero_if(b, &p.v, &Num::one());
+    let sum = challenge_multiple(b, &p, h, digits);
+    let sum = add_response(b, sum, digits).add(b, &p.negated());
+    // The sum is (0, 0) only for somebody who can write N in A and B8.
+    sum.to_edwards(b).add_constant(b, &constants().correction)
 }
 
 /// Enforces a signature of `message` under the key with x-coordinate `key_x` where the boolean
 /// `condition` is 1. Where it is 0, key_x may be anything: the check runs on B8 and its result
-/// is ignored.
+/// is ignored. Gives `Poseidon(R8, A, M)`, for whichever key it ran on.
 pub fn verify_if(
     b: &mut Builder,
     condition: &Num,
     key_x: &Num,
     message: &Num,
     witness: &SignatureWitness,
-) {
-    let part = b.part("signature: scalars");
-    let s_bits = raw_bits(b, Fr::from(witness.s), S_BITS);
-    at_most(b, &s_bits, &less_one(Scalar::MODULUS));
-    let h_bits = raw_bits(b, witness.h, H_BITS);
-    at_most(b, &h_bits, &less_one(Fr::MODULUS));
+) -> Num {
+    let digits = Digits::new(witness.h, &witness.s);
+    verify_with(b, condition, key_x, message, witness, &digits)
+}
 
-    b.part("signature: curve");
+fn verify_with(
+    b: &mut Builder,
+    condition: &Num,
+    key_x: &Num,
+    message: &Num,
+    witness: &SignatureWitness,
+    digits: &Digits,
+) -> Num {
+    let part = b.part("signature: curve");
     // key_x where it counts, B8.x elsewhere.
     let x = &b.mul(condition, &(key_x + -BASE8.x)) + BASE8.x;
     let y = if condition.value.is_zero() { BASE8.y } else { witness.key_y };
     let key = Edwards { x, y: b.wire(y) };
     b.name("key_y", &key.y);
-    key.enforce_on_curve(b);
-    let double = key.double(b);
-    let four = double.double(b);
-    let p = four.negated();
-    let two_p = p.double(b);
-    // 8A ≠ 0. Not only the rule: it also keeps P off (0, −1), where `to_montgomery` leaves v free.
-    super::bits::nonzero_if(b, &two_p.x, &Num::one());
-    let three_p = p.add(b, &two_p);
-    let (one, three) = (p.to_montgomery(b), three_p.to_montgomery(b));
-    let mut sum = one.clone();
-    for pair in h_bits.rchunks_exact(2) {
-        let entry = signed_entry(b, &pair[1], &pair[0], &one, &three);
-        sum = sum.double(b).double(b).add(b, &entry);
-    }
-    let tables = fixed_tables();
-    let constant = |(u, v): (Fr, Fr)| Montgomery { u: Num::constant(u), v: Num::constant(v) };
-    sum = sum.add(b, &constant(tables.offset));
-    for (bits, table) in s_bits.chunks(WINDOW).zip(&tables.windows) {
-        let entry = fixed_entry(b, bits, table);
-        sum = sum.add(b, &entry);
-    }
-    // The sum is (0, 0) only for somebody who knows the offset point's logarithm.
-    let r8 = sum.to_edwards(b).add(b, &four).add(b, &Edwards::constant(&tables.correction));
+    let h = b.wire(witness.h);
+    b.name("h", &h);
+    let r8 = commitment(b, &key, &h, digits);
+    b.name("r8_x", &r8.x);
+    b.name("r8_y", &r8.y);
 
     b.part("signature: hash");
-    let inputs = [r8.x, r8.y, key.x, key.y, message.clone()];
-    let challenge = poseidon::hash(b, &inputs);
-    let h = Num::from_bits(&h_bits);
+    let challenge = poseidon::hash(b, &[r8.x, r8.y, key.x, key.y, message.clone()]);
     b.enforce(condition, &(&challenge - &h), &Num::zero());
     b.resume(part);
-}
-
-fn less_one(modulus: BigInteger256) -> BigInteger256 {
-    let mut bound = modulus;
-    bound.sub_with_borrow(&BigInteger256::from(1u64));
-    bound
+    challenge
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::builder::first_violated;
-    use kerros_protocol::eddsa::{PrivateKey, PublicKey, Signature, challenge};
-
-    fn check(key: &PublicKey, message: Fr, signature: &Signature, on: bool) -> bool {
-        let mut b = Builder::recording();
-        let x = b.wire(key.0.x);
-        let m = b.wire(message);
-        let condition = crate::gadgets::bits::boolean(&mut b, Fr::from(on));
-        let h = challenge(&signature.r8, &key.0, message);
-        let witness = SignatureWitness { key_y: key.0.y, s: signature.s, h };
-        let witness = if on { witness } else { SignatureWitness::masked() };
-        verify_if(&mut b, &condition, &x, &m, &witness);
-        first_violated(b.constraints(), b.assignment()).is_none()
-    }
-
-    #[test]
-    fn agrees_with_native_verification() {
-        for seed in 0..8u8 {
-            let secret = PrivateKey::from_bytes([seed; 32]);
-            let key = secret.public_key();
-            let message = Fr::from(1000u64 + u64::from(seed));
-            let signature = secret.sign(message);
-            assert!(check(&key, message, &signature, true), "good signature {seed}");
-            assert!(!check(&key, message + Fr::ONE, &signature, true), "other message");
-            let other = PrivateKey::from_bytes([seed + 100; 32]).public_key();
-            assert!(!check(&other, message, &signature, true), "other key");
-            let mut wrong = signature;
-            wrong.s.add_with_carry(&BigInteger256::from(1u64));
-            assert!(!check(&key, message, &wrong, true), "other S");
-            assert!(check(&other, message, &wrong, false), "masked");
-        }
-    }
-
-    #[test]
-    fn s_not_below_the_order_is_refused_though_the_equation_holds() {
-        let secret = PrivateKey::from_bytes([3; 32]);
-        let (key, message) = (secret.public_key(), Fr::from(5u64));
-        // ℓ has 251 bits and 2^251 − ℓ is large: S + ℓ often fits in 251 bits.
-        let mut signature = secret.sign(message);
-        signature.s.add_with_carry(&Scalar::MODULUS);
-        if signature.s.num_bits() <= S_BITS {
-            assert!(!check(&key, message, &signature, true));
-        }
-        let mut b = Builder::recording();
-        let bits = raw_bits(&mut b, Fr::from(Scalar::MODULUS), S_BITS);
-        at_most(&mut b, &bits, &less_one(Scalar::MODULUS));
-        assert!(first_violated(b.constraints(), b.assignment()).is_some());
-    }
-
-    #[test]
-    fn keys_of_low_order_are_refused() {
-        for key in [Point { x: Fr::ZERO, y: -Fr::ONE }, Point { x: Fr::ZERO, y: Fr::ONE }] {
-            let secret = PrivateKey::from_bytes([3; 32]);
-            let message = Fr::from(5u64);
-            assert!(!check(&PublicKey(key), message, &secret.sign(message), true));
-        }
-    }
-
-    #[test]
-    fn costs_at_most_4300_constraints_with_the_message_hash() {
-        let mut b = Builder::witness_only();
-        let (x, m, condition) = (b.wire(BASE8.x), b.wire(Fr::ONE), b.wire(Fr::ZERO));
-        verify_if(&mut b, &condition, &x, &m, &SignatureWitness::masked());
-        let cost = b.constraint_count() + 297;
-        assert!(cost <= 4300, "{cost}");
-    }
-}
+mod tests;

@@ -12,12 +12,14 @@ mod forge;
 mod keys;
 mod rows;
 mod scene;
+mod system;
 mod verdict;
 
 pub use forge::*;
 pub use keys::*;
 pub use rows::*;
 pub use scene::*;
+pub use system::*;
 pub use verdict::*;
 
 use ark_bn254::Fr;

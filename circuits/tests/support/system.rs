@@ -1,0 +1,164 @@
+//! System: which wires follow from others, and which overwrites are noticed.
+
+use ark_bn254::Fr;
+use ark_ff::{AdditiveGroup, Field, PrimeField};
+use kerros_circuits::builder::{Constraint, INPUT_COUNT, Terms, evaluate};
+use std::collections::{BTreeMap, BTreeSet};
+
+const ONE: Fr = <Fr as Field>::ONE;
+/// How many wires may follow together from constraints that hold two of them each.
+const BLOCK: usize = 8;
+
+/// Constraints with an assignment that satisfies them.
+pub struct System<'a> {
+    constraints: &'a [Constraint],
+    assignment: &'a [Fr],
+    sides: Vec<[Fr; 3]>,
+    uses: Vec<Vec<u32>>,
+}
+
+fn coefficient(terms: &Terms, wire: u32) -> Fr {
+    terms.binary_search_by_key(&wire, |(w, _)| *w).map_or(Fr::ZERO, |at| terms[at].1)
+}
+
+impl<'a> System<'a> {
+    pub fn new(constraints: &'a [Constraint], assignment: &'a [Fr]) -> Self {
+        let side = |c: &Constraint| [&c.a, &c.b, &c.c].map(|terms| evaluate(terms, assignment));
+        let sides: Vec<[Fr; 3]> = constraints.iter().map(side).collect();
+        assert!(sides.iter().all(|[a, b, c]| *a * b == *c), "the honest assignment satisfies");
+        let mut uses = vec![Vec::new(); assignment.len()];
+        for (number, c) in constraints.iter().enumerate() {
+            let wires: BTreeSet<u32> =
+                [&c.a, &c.b, &c.c].into_iter().flatten().map(|(wire, _)| *wire).collect();
+            wires.into_iter().for_each(|wire| uses[wire as usize].push(number as u32));
+        }
+        Self { constraints, assignment, sides, uses }
+    }
+    /// Whether some constraint notices `wire` taking `value`.
+    pub fn notices(&self, wire: usize, value: Fr) -> bool {
+        let change = value - self.assignment[wire];
+        self.uses[wire].iter().any(|number| {
+            let constraint = &self.constraints[*number as usize];
+            let [a, b, c] = self.sides[*number as usize];
+            let moved = |terms| change * coefficient(terms, wire as u32);
+            let (da, db, dc) = (moved(&constraint.a), moved(&constraint.b), moved(&constraint.c));
+            (a + da) * (b + db) != c + dc
+        })
+    }
+    /// Wires that can take one of the values unnoticed.
+    pub fn overwritable(&self) -> Vec<usize> {
+        (INPUT_COUNT..self.assignment.len())
+            .filter(|wire| {
+                let old = self.assignment[*wire];
+                let random = Fr::from_be_bytes_mod_order(&[*wire as u8 ^ 0xa5; 32]);
+                let values = [old + ONE, old - ONE, Fr::ZERO, ONE, -old, old.double(), random];
+                values.iter().any(|value| *value != old && !self.notices(*wire, *value))
+            })
+            .collect()
+    }
+    /// A wire that influences nothing: in one constraint only, and multiplied by 0 there.
+    pub fn is_idle_hint(&self, wire: usize) -> bool {
+        let [number] = self.uses[wire][..] else { return false };
+        let (constraint, [a, b, _]) =
+            (&self.constraints[number as usize], self.sides[number as usize]);
+        let on = |terms: &Terms| coefficient(terms, wire as u32) != Fr::ZERO;
+        let idle_a = !on(&constraint.a) || b == Fr::ZERO;
+        let idle_b = !on(&constraint.b) || a == Fr::ZERO;
+        idle_a && idle_b && !on(&constraint.c)
+    }
+    /// The wires of a constraint that are not known, at most three of them; a factor that is
+    /// known to be 0 hides the other one.
+    pub fn unknowns(&self, number: usize, known: &[bool]) -> BTreeSet<u32> {
+        let (constraint, [a, b, _]) = (&self.constraints[number], self.sides[number]);
+        let open = |terms: &Terms| terms.iter().any(|(w, _)| !known[*w as usize]);
+        let hides_b = !open(&constraint.a) && a == Fr::ZERO;
+        let hides_a = !open(&constraint.b) && b == Fr::ZERO;
+        let mut unknown = BTreeSet::new();
+        for (terms, hidden) in
+            [(&constraint.a, hides_a), (&constraint.b, hides_b), (&constraint.c, false)]
+        {
+            for (wire, _) in terms.iter().filter(|(w, _)| !hidden && !known[*w as usize]) {
+                unknown.insert(*wire);
+                if unknown.len() > 2 {
+                    return unknown;
+                }
+            }
+        }
+        unknown
+    }
+    pub fn derivative(&self, number: usize, wire: u32) -> Fr {
+        let (constraint, [a, b, _]) = (&self.constraints[number], self.sides[number]);
+        coefficient(&constraint.a, wire) * b + coefficient(&constraint.b, wire) * a
+            - coefficient(&constraint.c, wire)
+    }
+    /// The constraints with two unknowns each that hang together and have few unknowns in all.
+    pub fn blocks(&self, known: &[bool]) -> Vec<(BTreeSet<u32>, Vec<usize>)> {
+        let mut blocks: Vec<(BTreeSet<u32>, Vec<usize>)> = Vec::new();
+        let mut block_of: BTreeMap<u32, usize> = BTreeMap::new();
+        for number in 0..self.constraints.len() {
+            let mut wires = self.unknowns(number, known);
+            if wires.len() != 2 {
+                continue;
+            }
+            let mut numbers = vec![number];
+            let touched: BTreeSet<usize> =
+                wires.iter().filter_map(|wire| block_of.get(wire).copied()).collect();
+            for block in touched {
+                let (more, others) = std::mem::take(&mut blocks[block]);
+                wires.extend(more);
+                numbers.extend(others);
+            }
+            block_of.extend(wires.iter().map(|wire| (*wire, blocks.len())));
+            blocks.push((wires, numbers));
+        }
+        blocks.retain(|(wires, _)| (1..=BLOCK).contains(&wires.len()));
+        blocks
+    }
+    /// Whether the gradients of the constraints have full rank on the wires.
+    pub fn isolates(&self, wires: &BTreeSet<u32>, numbers: &[usize]) -> bool {
+        let gradient = |number: &usize| -> Vec<Fr> {
+            wires.iter().map(|wire| self.derivative(*number, *wire)).collect()
+        };
+        let mut rows: Vec<Vec<Fr>> = numbers.iter().map(gradient).collect();
+        for column in 0..wires.len() {
+            let Some(at) = rows.iter().position(|row| row[column] != Fr::ZERO) else {
+                return false;
+            };
+            let pivot = rows.swap_remove(at);
+            for row in &mut rows {
+                let factor = row[column] / pivot[column];
+                row.iter_mut().zip(&pivot).for_each(|(entry, p)| *entry -= factor * p);
+            }
+        }
+        true
+    }
+    /// Wires that do not follow from the `known` ones.
+    pub fn undetermined(&self, known: &BTreeSet<usize>) -> Vec<usize> {
+        let mut known: Vec<bool> = (0..self.assignment.len()).map(|w| known.contains(&w)).collect();
+        known[0] = true;
+        loop {
+            let mut progress = false;
+            for number in 0..self.constraints.len() {
+                let unknown = self.unknowns(number, &known);
+                if let (1, Some(wire)) = (unknown.len(), unknown.first())
+                    && self.derivative(number, *wire) != Fr::ZERO
+                {
+                    known[*wire as usize] = true;
+                    progress = true;
+                }
+            }
+            if progress {
+                continue;
+            }
+            for (wires, numbers) in self.blocks(&known) {
+                if self.isolates(&wires, &numbers) {
+                    wires.iter().for_each(|wire| known[*wire as usize] = true);
+                    progress = true;
+                }
+            }
+            if !progress {
+                return (0..known.len()).filter(|wire| !known[*wire]).collect();
+            }
+        }
+    }
+}
