@@ -8,6 +8,7 @@
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field, Zero};
 use kerros_protocol::transcript::PUBLIC_INPUTS;
+use std::collections::VecDeque;
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// Number of variables before the first wire: the constant one and the public inputs.
@@ -140,6 +141,8 @@ pub struct Builder {
     part: usize,
     names: Vec<(String, u32)>,
     scope: String,
+    /// Inverses that somebody foresees, in the order in which they will be asked for.
+    foreseen: VecDeque<Fr>,
 }
 
 impl Builder {
@@ -163,6 +166,7 @@ impl Builder {
             part: 0,
             names: Vec::new(),
             scope: String::new(),
+            foreseen: VecDeque::new(),
         }
     }
     /// Counts what follows under `name`; gives the label that was in force, for [`Builder::resume`].
@@ -214,6 +218,28 @@ impl Builder {
         self.values.push(value);
         let terms = if self.recording { vec![(variable, Fr::ONE)] } else { Vec::new() };
         Num { value, terms, offset: Fr::ZERO, constant: false }
+    }
+    /// Whether constraints are recorded; else only values are computed.
+    pub fn is_recording(&self) -> bool {
+        self.recording
+    }
+    /// Announces inverses that [`Builder::inverse`] will be asked for, in this order; it may be asked
+    /// for others between them. Many inverses at once cost little more than one.
+    pub fn foresee(&mut self, inverses: impl IntoIterator<Item = Fr>) {
+        self.foreseen = inverses.into_iter().collect();
+    }
+    /// Foreseen inverses that were not asked for yet.
+    pub fn unused(&self) -> usize {
+        self.foreseen.len()
+    }
+    /// `1/value`, or 0 for 0: foreseen, or computed.
+    pub fn inverse(&mut self, value: Fr) -> Fr {
+        match self.foreseen.front() {
+            Some(inverse) if *inverse * value == Fr::ONE => {
+                self.foreseen.pop_front().unwrap_or_default()
+            }
+            _ => value.inverse().unwrap_or(Fr::ZERO),
+        }
     }
     /// `a·b = c`.
     pub fn enforce(&mut self, a: &Num, b: &Num, c: &Num) {

@@ -82,8 +82,8 @@ impl Point {
             Err(PointError::NotOnCurve)
         }
     }
-    /// The point of arkworks' curve.
-    fn to_ark(self) -> EdwardsAffine {
+    /// The same point of arkworks' curve, whose x is √a times this one's.
+    pub fn to_ark(self) -> EdwardsAffine {
         // On the curve by construction; the map x ↦ √a·x is an isomorphism.
         EdwardsAffine::new_unchecked(self.x * X_SCALE, self.y)
     }

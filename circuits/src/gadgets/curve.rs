@@ -39,7 +39,7 @@ pub struct Montgomery {
 /// Divides, with a wire `q` such that `q·denominator = numerator`. Determined only where the
 /// denominator is not 0: the caller says why it is not.
 fn quotient(b: &mut Builder, numerator: &Num, denominator: &Num) -> Num {
-    let inverse = denominator.value.inverse().unwrap_or(Fr::ZERO);
+    let inverse = b.inverse(denominator.value);
     let q = b.wire(numerator.value * inverse);
     b.enforce(&q, denominator, numerator);
     q

@@ -14,6 +14,8 @@
 //! logarithm: every point of the chain is `2^j·N + k·P + m·B8` with integers that the witness shows,
 //! so the first such addition would give N from A and B8 (SPEC.md section 6).
 
+mod inverses;
+
 use super::bits::{boolean, nonzero_if};
 use super::curve::{Edwards, Montgomery};
 use super::poseidon;
@@ -54,12 +56,15 @@ impl SignatureWitness {
 struct Constants {
     /// The offset point N.
     offset: Montgomery,
+    offset_point: Point,
     /// `−2^250·N`.
     correction: Point,
     /// Weights of the challenge's digits: 2^i, and `ℓ − 2^250` for the last. Their sum is `ℓ − 1`.
     weights: [Fr; DIGITS],
     /// `tables[j]` has the multiples 1, 3, 5, 7 of `8^j·B8`.
     tables: Vec<Table>,
+    /// The same multiples.
+    multiples: Vec<[Point; 4]>,
 }
 
 /// A point of the prime-order subgroup whose logarithm nobody knows: the first counter for which
@@ -95,16 +100,25 @@ fn constants() -> &'static Constants {
         }
         weights[DIGITS - 1] = Fr::from(last_weight());
         let mut base = Scalar::ONE;
-        let mut tables = Vec::with_capacity(WINDOWS);
+        let (mut tables, mut multiples) = (Vec::new(), Vec::new());
         for _ in 0..WINDOWS {
             // Three of ±1, ±3, ±5, ±7 have an odd sum, not 0 modulo ℓ: none are on a line.
-            tables.push(Table::new([1u64, 3, 5, 7].map(|n| BASE8.times(base * Scalar::from(n)))));
+            let points = [1u64, 3, 5, 7].map(|n| BASE8.times(base * Scalar::from(n)));
+            tables.push(Table::new(points));
+            multiples.push(points);
             base *= Scalar::from(8u64);
         }
         let offset = offset_point();
         let doublings = BigInteger256::from(1u64) << (DIGITS as u32 - 1);
         let correction = offset.times(-Scalar::from(doublings));
-        Constants { offset: Montgomery::constant(&offset), correction, weights, tables }
+        Constants {
+            offset: Montgomery::constant(&offset),
+            offset_point: offset,
+            correction,
+            weights,
+            tables,
+            multiples,
+        }
     })
 }
 
@@ -241,6 +255,10 @@ fn verify_with(
     b.name("key_y", &key.y);
     let h = b.wire(witness.h);
     b.name("h", &h);
+    if !b.is_recording() {
+        let key = Point { x: key.x.value, y: key.y.value };
+        b.foresee(inverses::inverses(&key, digits));
+    }
     let r8 = commitment(b, &key, &h, digits);
     b.name("r8_x", &r8.x);
     b.name("r8_y", &r8.y);

@@ -331,3 +331,27 @@ fn costs_2355_constraints_without_the_message_hash() {
         [("signature: curve", 1778), ("signature: scalars", 255), ("signature: hash", 322)];
     assert_eq!(parts, pinned);
 }
+
+#[test]
+fn a_witness_foresees_all_inverses_of_the_chain() {
+    let mut rng = StdRng::seed_from_u64(31);
+    let secret = PrivateKey::generate(&mut rng);
+    let key = secret.public_key().0;
+    for message in [Fr::rand(&mut rng), Fr::ZERO] {
+        let signature = secret.sign(message);
+        let h = challenge(&signature.r8, &key, message);
+        let witness = SignatureWitness { key_y: key.y, s: signature.s, h };
+        let values = |b: &mut Builder| {
+            let (x, m) = (b.wire(key.x), b.wire(message));
+            verify_if(b, &Num::one(), &x, &m, &witness);
+        };
+        let (mut foreseeing, mut recording) = (Builder::witness_only(), Builder::recording());
+        values(&mut foreseeing);
+        values(&mut recording);
+        assert_eq!(foreseeing.unused(), 0);
+        assert_eq!(foreseeing.assignment(), recording.assignment());
+        // Two a digit but the last, and one for that, for each window and for −P.
+        let digits = Digits::new(h, &signature.s);
+        assert_eq!(inverses::inverses(&key, &digits).len(), 2 * 250 + 1 + 84 + 1);
+    }
+}
