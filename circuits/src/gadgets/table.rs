@@ -52,6 +52,7 @@ impl Table {
 mod tests {
     use super::*;
     use crate::builder::{INPUT_COUNT, first_violated};
+    use ark_ff::Field;
     use kerros_protocol::eddsa::BASE8;
 
     fn points() -> [Point; 4] {
