@@ -14,6 +14,7 @@ use crate::groth16::Compiled;
 use crate::setup::{SetupError, decode_at, io_at, write_whole};
 use ark_bn254::{Bn254, G1Affine, G2Affine};
 use ark_groth16::VerifyingKey;
+use bytemuck::Pod;
 use kerros_kernels::{PreparedG1, PreparedG2};
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::verification_key::VerificationKey;
@@ -23,7 +24,6 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const WHAT: &str = "proving key";
 const MAGIC: &[u8; 8] = b"KERROSPK";
@@ -103,8 +103,8 @@ impl Layout {
 }
 
 /// Points of a body whose layout was read: parts lie at multiples of 64 bytes.
-fn points<P: FromBytes + Immutable + KnownLayout>(bytes: &[u8]) -> &[P] {
-    <[P]>::ref_from_bytes(bytes).expect("the layout gives whole, aligned points")
+fn points<P: Pod>(bytes: &[u8]) -> &[P] {
+    bytemuck::cast_slice(bytes)
 }
 
 /// A proving key, mapped from its file. Nothing of it is copied; the system keeps of it in memory what is
@@ -212,12 +212,12 @@ fn put_body(proving: &ark_groth16::ProvingKey<Bn254>, out: &mut impl Write) -> i
     put(&proving.b_g2_query, PreparedG2::from, out)
 }
 
-fn put<A: Copy, P: IntoBytes + Immutable>(
+fn put<A: Copy, P: Pod>(
     points: &[A],
     prepare: impl Fn(A) -> P,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    points.iter().try_for_each(|point| out.write_all(prepare(*point).as_bytes()))
+    points.iter().try_for_each(|point| out.write_all(bytemuck::bytes_of(&prepare(*point))))
 }
 
 /// Writes the key's file.

@@ -3,7 +3,6 @@
 use crate::groth16::integers;
 use ark_bn254::{Fr, G1Affine};
 use ark_ec::CurveGroup;
-use ark_ff::AdditiveGroup;
 use kerros_kernels::{Domain, Path, PreparedG1, batch_inverse, msm_g1};
 
 /// What the openings compute with. Values are in the order of the powers of ω; the coset is the domain
@@ -34,27 +33,23 @@ impl Kernels {
     /// For a ledger of `2^k`, with `[L_i(τ)]_1` by index.
     pub fn new(path: Path, k: u8, lagrange: &[G1Affine]) -> Self {
         let lagrange = lagrange.iter().map(|point| PreparedG1::from(*point)).collect();
-        Self { path, domain: Domain::new(path, u32::from(k)), lagrange }
-    }
-    fn padded<'a>(&self, values: &'a mut Vec<Fr>) -> &'a mut [Fr] {
-        assert!(values.len() <= self.lagrange.len(), "at most n coefficients");
-        values.resize(self.lagrange.len(), Fr::ZERO);
-        values
+        let domain = Domain::new(path, u32::from(k)).expect("a ledger's domain is one of the field");
+        Self { path, domain, lagrange }
     }
 }
 
 impl Basis for Kernels {
     fn fft(&self, values: &mut Vec<Fr>) {
-        self.domain.fft(self.padded(values));
+        self.domain.fft(values);
     }
     fn ifft(&self, values: &mut Vec<Fr>) {
-        self.domain.ifft(self.padded(values));
+        self.domain.ifft(values);
     }
     fn coset_fft(&self, values: &mut Vec<Fr>) {
-        self.domain.coset_fft(self.padded(values));
+        self.domain.coset_fft(values);
     }
     fn coset_ifft(&self, values: &mut Vec<Fr>) {
-        self.domain.coset_ifft(self.padded(values));
+        self.domain.coset_ifft(values);
     }
     fn invert(&self, values: &mut [Fr]) {
         batch_inverse(self.path, values);

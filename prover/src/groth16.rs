@@ -10,7 +10,7 @@ use ark_ff::{BigInt, PrimeField};
 use kerros_circuits::builder::INPUT_COUNT;
 use kerros_circuits::matrix::SparseMatrix;
 use kerros_circuits::proving_key::ProvingKey;
-use kerros_kernels::{Path, QuotientDomain, msm_g1, msm_g2};
+use kerros_kernels::{Domain, Path, msm_g1, msm_g2};
 use kerros_protocol::transcript::Groth16Proof;
 use rayon::prelude::*;
 
@@ -22,13 +22,14 @@ pub struct Groth16 {
     pub key: ProvingKey,
     /// A, B and C.
     pub matrices: [SparseMatrix; 3],
-    domain: QuotientDomain,
+    domain: Domain,
 }
 
 impl Groth16 {
     /// Of a key and its circuit's matrices.
     pub fn new(path: Path, key: ProvingKey, matrices: [SparseMatrix; 3]) -> Self {
-        let domain = QuotientDomain::new(path, key.domain_size().trailing_zeros());
+        let domain = Domain::new(path, key.domain_size().trailing_zeros());
+        let domain = domain.expect("a key's domain is one of the field");
         Self { path, key, matrices, domain }
     }
     /// A proof of a full assignment that the randomness `r` and `s`, if it is uniform and secret, makes

@@ -67,7 +67,7 @@ async fn run(config: Config) -> Result<(), ServiceError> {
         PrometheusBuilder::new().with_http_listener(address).install()?;
     }
     let path = config.path.unwrap_or_else(Path::detect);
-    if !Path::available().contains(&path) {
+    if Path::available().all(|available| available != path) {
         return Err(ServiceError::Path(path));
     }
     let keys = ProverKeys::load_for(&config.keys, path)?;

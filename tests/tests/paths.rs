@@ -41,7 +41,7 @@ fn proofs_are_those_of_arkworks_on_every_path() {
     let stock = stock(&keys);
     for path in Path::available() {
         println!("path {path}");
-        let keys = ProverKeys::load_for(&keys::small_dir(), *path).expect("keys");
+        let keys = ProverKeys::load_for(&keys::small_dir(), path).expect("keys");
         for randomness in cases {
             let (ours, _) = keys.groth16.prove(&proved.assignment, randomness);
             let (theirs, _) = stock.groth16(&proved.assignment, randomness).expect("provable");
@@ -84,7 +84,7 @@ fn arithmetic_on_a_ledgers_domain_is_that_of_arkworks_on_every_path() {
     let short = random[..700].to_vec();
     for path in Path::available() {
         println!("path {path}");
-        let kernels = Kernels::new(*path, K, &points);
+        let kernels = Kernels::new(path, K, &points);
         for values in [&random, &sparse, &short] {
             for transform in TRANSFORMS {
                 let (mut ours, mut theirs) = (values.clone(), values.clone());

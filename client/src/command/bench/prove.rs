@@ -70,7 +70,7 @@ impl ProveArgs {
     /// Runs the command.
     pub async fn run(self) -> Result<Said, Failure> {
         let path = self.path.unwrap_or_else(Path::detect);
-        if !Path::available().contains(&path) {
+        if Path::available().all(|available| available != path) {
             return Err(BenchError::Path(path).into());
         }
         let mut parameters = ProveParameters {
