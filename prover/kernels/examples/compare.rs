@@ -1,58 +1,79 @@
-//! CPU time of this crate's multi-scalar multiplication and of arkworks', alternately in one run:
-//! `compare [LOG2_POINTS ...]`.
+//! CPU time of this crate's multi-scalar multiplications and of arkworks', alternately in one run,
+//! for both groups and every path: `compare [LOG2_POINTS ...]`.
 
-use ark_bn254::{Fr, G1Affine, G1Projective};
+use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::{CurveGroup, PrimeGroup, VariableBaseMSM};
-use ark_ff::{PrimeField, UniformRand};
+use ark_ff::{BigInt, PrimeField, UniformRand};
+use kerros_kernels::{Path, PreparedG1, PreparedG2, msm_g1, msm_g2};
 use rustix::time::{ClockId, clock_gettime};
 
 const REPEATS: usize = 5;
 
 fn main() {
     let sizes: Vec<u32> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
-    println!("path {}", kerros_kernels::Path::detect());
     for size in if sizes.is_empty() { &[16, 18][..] } else { &sizes } {
-        compare(1 << size);
+        let len = 1 << size;
+        let g1 = points::<G1Projective>(len);
+        let prepared: Vec<PreparedG1> = g1.iter().map(|point| (*point).into()).collect();
+        compare::<G1Projective>("G1", &g1, |path, scalars| msm_g1(path, &prepared, scalars));
+        let g2 = points::<G2Projective>(len);
+        let prepared: Vec<PreparedG2> = g2.iter().map(|point| (*point).into()).collect();
+        compare::<G2Projective>("G2", &g2, |path, scalars| msm_g2(path, &prepared, scalars));
     }
 }
 
-fn compare(len: usize) {
+/// Scalars as different assignments have them.
+fn scalars(len: usize) -> Vec<(&'static str, Vec<BigInt<4>>)> {
     let mut rng = rand::thread_rng();
-    let bases = points(len);
-    let random: Vec<_> = (0..len).map(|_| Fr::rand(&mut rng).into_bigint()).collect();
-    let bits: Vec<_> = (0..len).map(|i| Fr::from((i % 2) as u64).into_bigint()).collect();
-    let amounts: Vec<_> = random.iter().map(|s| Fr::from(s.0[0]).into_bigint()).collect();
-    for (name, scalars) in [("random", random), ("64 bits", amounts), ("bits", bits)] {
-        let (mut ours, mut stock) = (Vec::new(), Vec::new());
+    let random: Vec<_> = (0..len).map(|_| Fr::rand(&mut rng)).collect();
+    let each = |f: &dyn Fn(usize) -> Fr| (0..len).map(|i| f(i).into_bigint()).collect::<Vec<_>>();
+    let bit = |i: usize| Fr::from(random[i].into_bigint().0[0] & 1);
+    vec![
+        ("random", each(&|i| random[i])),
+        ("half bits", each(&|i| if i % 2 == 0 { bit(i) } else { random[i] })),
+        ("64 bits", each(&|i| Fr::from(random[i].into_bigint().0[0]))),
+        ("bits", each(&bit)),
+    ]
+}
+
+fn compare<G: VariableBaseMSM<ScalarField = Fr> + CurveGroup>(
+    group: &str,
+    bases: &[G::Affine],
+    ours: impl Fn(Path, &[BigInt<4>]) -> G,
+) {
+    let len = bases.len();
+    for (name, scalars) in scalars(len) {
+        let mut stock = Vec::new();
+        let mut times: Vec<_> = Path::available().map(|path| (path, Vec::new())).collect();
         for _ in 0..REPEATS {
-            let (result, time) = timed(|| {
-                kerros_kernels::msm_g1_bigint(kerros_kernels::Path::detect(), &bases, &scalars)
-            });
-            ours.push(time);
-            let (expected, time) = timed(|| G1Projective::msm_bigint(&bases, &scalars));
+            let (expected, time) = timed(|| G::msm_bigint(bases, &scalars));
             stock.push(time);
-            assert_eq!(result, expected);
+            for (path, times) in &mut times {
+                let (result, time) = timed(|| ours(*path, &scalars));
+                times.push(time);
+                assert_eq!(result, expected);
+            }
         }
-        let (ours, stock) = (median(ours), median(stock));
-        println!(
-            "{len:>8} points, {name:>7}: {:>8.1} ms, arkworks {:>8.1} ms of CPU time, ratio {:.2}",
-            ours * 1e3,
-            stock * 1e3,
-            stock / ours
-        );
+        let stock = median(stock);
+        print!("{group} {len:>8} points, {name:>9}: arkworks {:>8.1} ms of CPU time", stock * 1e3);
+        for (path, times) in times {
+            let ours = median(times);
+            print!(", {path} {:>8.1} ms ({:.2} times faster)", ours * 1e3, stock / ours);
+        }
+        println!();
     }
 }
 
 /// `P, P + G, P + 2G, …`: all different.
-fn points(len: usize) -> Vec<G1Affine> {
-    let mut point = G1Projective::rand(&mut rand::thread_rng());
+fn points<G: CurveGroup + PrimeGroup>(len: usize) -> Vec<G::Affine> {
+    let mut point = G::rand(&mut rand::thread_rng());
     let points: Vec<_> = (0..len)
         .map(|_| {
-            point += G1Projective::generator();
+            point += G::generator();
             point
         })
         .collect();
-    G1Projective::normalize_batch(&points)
+    G::normalize_batch(&points)
 }
 
 fn timed<T>(f: impl FnOnce() -> T) -> (T, f64) {

@@ -5,62 +5,72 @@
 //! (Montgomery's trick). Pairs without such a slope (equal or opposite points, infinity) are
 //! found by their zero denominator or zero x and get what they need from [`resolve`].
 //!
+//! Coordinates have D coefficients: one in G1, two in G2. Bounds of integers are given for both.
+//!
 //! Powers of two: coordinates are integers `x · 2^256` and [`mul`] divides by `2^260`. The product
 //! is inverted to `2^518 / product`, hence inverses carry `2^262` and slopes `2^258`; a slope's
 //! square then carries `2^256` again, and the slope times `4(x1 - x3)` too.
 #![allow(clippy::needless_range_loop, reason = "an index runs over several arrays at once")]
 
-use crate::field::{Elements, Loose, mul};
-use crate::lanes::{load, store};
-use crate::point::{OPPOSITE, Point};
-use ark_bn254::{Fq, G1Affine};
-use ark_ec::AffineRepr;
+use crate::field::{Elements, Loose};
+use crate::kernel::{Entry, Sum};
+use crate::lanes::{load, prefetch, store};
+use crate::point::{Addition, Prepared, addition};
+use crate::quadratic::{mul, square};
+use ark_bn254::Fq;
+use ark_ec::CurveConfig;
 use ark_ff::{AdditiveGroup, Field, serial_batch_inversion_and_mul};
 use std::arch::x86_64::*;
 
 /// Independent products, so that one's latency hides behind the other's work.
 const CHAINS: usize = 2;
+/// How many steps ahead points are asked for.
+const PREFETCH: usize = 4;
 
-/// `points[into] = points[left] + points[right]`.
-#[derive(Clone, Copy)]
-pub struct Sum {
-    /// Index of the first operand.
-    pub left: u32,
-    /// Index of the second operand.
-    pub right: u32,
-    /// Index of the result.
-    pub into: u32,
-}
+type BaseField<P> = <<P as Prepared>::Curve as CurveConfig>::BaseField;
 
 /// Memory that is used again by the next batch.
-#[derive(Default)]
-pub struct Scratch {
-    steps: Vec<Step>,
-    resolved: Vec<(u32, Point)>,
+pub struct Scratch<P, const D: usize> {
+    steps: Vec<Step<D>>,
+    resolved: Vec<(u32, P)>,
+}
+
+impl<P, const D: usize> Default for Scratch<P, D> {
+    fn default() -> Self {
+        Self { steps: Vec::new(), resolved: Vec::new() }
+    }
 }
 
 /// What the backward pass needs of eight pairs.
 #[derive(Clone, Copy)]
-struct Step {
-    numerator: Elements,
-    denominator: Elements,
+struct Step<const D: usize> {
+    numerator: [Elements; D],
+    denominator: [Elements; D],
     /// The chain's product before this step.
-    product: Elements,
-    x1: Elements,
-    y1: Loose,
-    x_sum: Loose,
+    product: [Elements; D],
+    x1: [Elements; D],
+    y1: [Loose; D],
+    x_sum: [Loose; D],
 }
 
-/// See [`crate::lanes::Lanes::add_all`].
+/// See [`crate::kernel::Kernel::add_all`].
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub fn add_all(points: &mut [Point], sums: &[Sum], scratch: &mut Scratch) {
-    if sums.is_empty() {
-        return;
-    }
+pub fn add_all<P: Prepared, const D: usize>(
+    from: &[P],
+    into: &mut [P],
+    sums: &[Sum],
+    scratch: &mut Scratch<P, D>,
+) {
+    let Some(last) = sums.last() else { return };
+    let (eights, rest) = sums.as_chunks::<8>();
+    // Behind the end the last sum is repeated: it gives the same result again.
+    let mut padded = [*last; 8];
+    padded[..rest.len()].copy_from_slice(rest);
+    let eight = |step: usize| eights.get(step).unwrap_or(&padded);
     let steps = sums.len().div_ceil(8).next_multiple_of(CHAINS);
     if scratch.steps.len() < steps {
-        let one = Elements::ones();
-        let loose = one.loose();
+        let one = [Elements::ones(); D];
+        let loose = [Elements::ones().loose(); D];
         let step = Step {
             numerator: one,
             denominator: one,
@@ -72,18 +82,24 @@ pub fn add_all(points: &mut [Point], sums: &[Sum], scratch: &mut Scratch) {
         scratch.steps.resize(steps, step);
     }
     scratch.resolved.clear();
-    let mut products = [Elements::ones(); CHAINS];
+    let mut one = [Elements::ones(); D];
+    one[1..].fill(Elements::zeros());
+    let mut products = [one; CHAINS];
     for first in (0..steps).step_by(CHAINS) {
         for chain in 0..CHAINS {
+            for ahead in eights.get(first + chain + PREFETCH).into_iter().flatten() {
+                prefetch(&from[ahead.left.index()]);
+                prefetch(&from[ahead.right.index()]);
+            }
             let step = &mut scratch.steps[first + chain];
-            prepare(points, &eight(sums, first + chain), step, &mut scratch.resolved);
+            prepare(from, eight(first + chain), step, &mut scratch.resolved);
             step.product = products[chain];
         }
         for chain in 0..CHAINS {
             products[chain] = mul(&products[chain], &scratch.steps[first + chain].denominator);
         }
     }
-    let mut inverses = inverted(&products);
+    let mut inverses = inverted::<P, D>(&products);
     for first in (0..steps).step_by(CHAINS).rev() {
         let mut slopes = inverses;
         for chain in 0..CHAINS {
@@ -96,45 +112,54 @@ pub fn add_all(points: &mut [Point], sums: &[Sum], scratch: &mut Scratch) {
         }
         for chain in 0..CHAINS {
             let (step, slope) = (&scratch.steps[first + chain], &slopes[chain]);
-            // The slope is below 1.06 p, x below 1.1 p - 0 + 4 p and above -2 · 1.646 p + 4 p.
-            let x = mul(slope, slope).loose().sub(&step.x_sum).plus_p::<4>().reduce();
-            // The factor is below 4 (1.646 p + 2 p) < 14.6 p.
-            let across = step.x1.loose().sub(&x.loose()).plus_p::<2>().quadruple().carry();
-            // Below 1.2 p + 2 p, above 2 p - 1.646 p.
-            let y = mul(slope, &across).loose().sub(&step.y1).plus_p::<2>().reduce();
-            scatter(points, &eight(sums, first + chain), x, y);
+            let (mut x, mut across) = (square(slope), *slope);
+            for d in 0..D {
+                // A square is below 1.16 p: x is above -2 · 1.646 p + 4 p and below 5.16 p.
+                x[d] = x[d].loose().sub(&step.x_sum[d]).plus_p::<4>().reduce();
+                // Below 4 (1.646 p + 2 p) < 14.6 p.
+                let difference = step.x1[d].loose().sub(&x[d].loose());
+                across[d] = difference.plus_p::<2>().quadruple().carry();
+            }
+            let mut y = mul(slope, &across);
+            for d in 0..D {
+                // Below 2.36 p + 2 p, above 2 p - 1.646 p.
+                y[d] = y[d].loose().sub(&step.y1[d]).plus_p::<2>().reduce();
+            }
+            scatter(into, eight(first + chain), &x, &y);
         }
     }
-    for (into, point) in &scratch.resolved {
-        points[*into as usize] = *point;
+    for (at, point) in &scratch.resolved {
+        into[*at as usize] = *point;
     }
-}
-
-/// The sums of a step. Behind the end the last one is repeated: it gives the same result again.
-#[inline]
-fn eight(sums: &[Sum], step: usize) -> [Sum; 8] {
-    if let Some(eight) = sums.get(8 * step..8 * step + 8).and_then(|s| s.try_into().ok()) {
-        return eight;
-    }
-    std::array::from_fn(|lane| sums[(8 * step + lane).min(sums.len() - 1)])
 }
 
 /// Fills in all of a step but the product.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn prepare(points: &[Point], sums: &[Sum; 8], step: &mut Step, resolved: &mut Vec<(u32, Point)>) {
-    let (x1, y1) = gather(points, &sums.map(|sum| sum.left));
-    let (x2, y2) = gather(points, &sums.map(|sum| sum.right));
-    // Differences are from 2 p - 1.646 p to 2 p + 1.646 p.
-    step.denominator = x2.loose().sub(&x1.loose()).plus_p::<2>().carry();
-    step.numerator = y2.sub(&y1).plus_p::<2>().carry();
-    step.x_sum = x1.loose().add(&x2.loose());
+fn prepare<P: Prepared, const D: usize>(
+    from: &[P],
+    sums: &[Sum; 8],
+    step: &mut Step<D>,
+    resolved: &mut Vec<(u32, P)>,
+) {
+    let (x1, y1) = gather(from, &sums.map(|sum| sum.left));
+    let (x2, y2): ([_; D], [_; D]) = gather(from, &sums.map(|sum| sum.right));
+    // No point of the curves has x = 0, only infinity as it is kept here; were there one, it would
+    // only take the slower way.
+    let (mut same, mut zero1, mut zero2) = (0xff, 0xff, 0xff);
+    for d in 0..D {
+        // Differences are from 2 p - 1.646 p to 2 p + 1.646 p.
+        step.denominator[d] = x2[d].loose().sub(&x1[d].loose()).plus_p::<2>().carry();
+        step.numerator[d] = y2[d].sub(&y1[d]).plus_p::<2>().carry();
+        step.x_sum[d] = x1[d].loose().add(&x2[d].loose());
+        same &= step.denominator[d].may_be_multiple_of_p();
+        zero1 &= x1[d].may_be_zero();
+        zero2 &= x2[d].may_be_zero();
+    }
     step.x1 = x1;
     step.y1 = y1;
-    // No point of the curve has x = 0, only infinity as it is kept here.
-    let special = step.denominator.may_be_multiple_of_p() | x1.may_be_zero() | x2.may_be_zero();
-    if special != 0 {
-        resolve(points, sums, special, step, resolved);
+    if same | zero1 | zero2 != 0 {
+        resolve(from, sums, same | zero1 | zero2, step, resolved);
     }
 }
 
@@ -143,83 +168,135 @@ fn prepare(points: &[Point], sums: &[Sum; 8], step: &mut Step, resolved: &mut Ve
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn resolve(
-    points: &[Point],
+fn resolve<P: Prepared, const D: usize>(
+    from: &[P],
     sums: &[Sum; 8],
     special: __mmask8,
-    step: &mut Step,
-    resolved: &mut Vec<(u32, Point)>,
+    step: &mut Step<D>,
+    resolved: &mut Vec<(u32, P)>,
 ) {
-    let mut numerators = step.numerator.unpack();
-    let mut denominators = step.denominator.unpack();
+    let mut numerators = unpack::<P, D>(&step.numerator);
+    let mut denominators = unpack::<P, D>(&step.denominator);
     for (lane, sum) in sums.iter().enumerate() {
         if special >> lane & 1 == 0 {
             continue;
         }
-        let left = points[sum.left as usize].to_affine();
-        let right = points[sum.right as usize].to_affine();
-        let result = if left.is_zero() {
-            right
-        } else if right.is_zero() {
-            left
-        } else if left.x != right.x {
-            continue;
-        } else if left.y == right.y && left.y != Fq::ZERO {
-            numerators[lane] = left.x.square() * Fq::from(3u64);
-            denominators[lane] = left.y.double();
-            continue;
-        } else {
-            G1Affine::identity()
+        let operand = |entry: Entry| {
+            let point = from[entry.index()].to_affine();
+            if entry.sign() == 1 { -point } else { point }
         };
-        denominators[lane] = Fq::ONE;
-        resolved.push((sum.into, result.into()));
+        match addition(&operand(sum.left), &operand(sum.right)) {
+            Addition::Line(up, along) => (numerators[lane], denominators[lane]) = (up, along),
+            Addition::Known(point) => {
+                denominators[lane] = BaseField::<P>::ONE;
+                resolved.push((sum.into, point.into()));
+            }
+        }
     }
-    step.numerator = Elements::pack(&numerators);
-    step.denominator = Elements::pack(&denominators);
+    step.numerator = pack::<P, D>(&numerators);
+    step.denominator = pack::<P, D>(&denominators);
 }
 
 /// `2^518` divided by each product.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn inverted(products: &[Elements; CHAINS]) -> [Elements; CHAINS] {
-    let mut elements = [Fq::ZERO; 8 * CHAINS];
-    for (eight, product) in elements.chunks_exact_mut(8).zip(products) {
-        eight.copy_from_slice(&product.unpack());
+fn inverted<P: Prepared, const D: usize>(
+    products: &[[Elements; D]; CHAINS],
+) -> [[Elements; D]; CHAINS] {
+    let mut elements = [BaseField::<P>::ZERO; 8 * CHAINS];
+    for (eight, product) in elements.as_chunks_mut().0.iter_mut().zip(products) {
+        *eight = unpack::<P, D>(product);
     }
     // As a Montgomery form the integer n stands for n / 2^256, the inverse of which is kept as
     // 2^512 / n.
-    serial_batch_inversion_and_mul(&mut elements, &Fq::from(64u64));
+    serial_batch_inversion_and_mul(&mut elements, &BaseField::<P>::from(64u64));
     let mut inverses = *products;
     for (eight, inverse) in elements.as_chunks().0.iter().zip(&mut inverses) {
-        *inverse = Elements::pack(eight);
+        *inverse = pack::<P, D>(eight);
     }
     inverses
 }
 
-/// Coordinates of eight points; y is from 0 to `1.646 p`, but loose.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn pack<P: Prepared, const D: usize>(elements: &[BaseField<P>; 8]) -> [Elements; D] {
+    let mut coefficients = [[Fq::ZERO; 8]; D];
+    for (lane, element) in elements.iter().enumerate() {
+        for (eight, one) in coefficients.iter_mut().zip(element.to_base_prime_field_elements()) {
+            eight[lane] = one;
+        }
+    }
+    let mut packed = [Elements::zeros(); D];
+    for d in 0..D {
+        packed[d] = Elements::pack(&coefficients[d]);
+    }
+    packed
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn unpack<P: Prepared, const D: usize>(packed: &[Elements; D]) -> [BaseField<P>; 8] {
+    let mut coefficients = [[Fq::ZERO; 8]; D];
+    for d in 0..D {
+        coefficients[d] = packed[d].unpack();
+    }
+    let mut elements = [BaseField::<P>::ZERO; 8];
+    for (lane, element) in elements.iter_mut().enumerate() {
+        let coefficients = coefficients.iter().map(|eight| eight[lane]);
+        *element = BaseField::<P>::from_base_prime_field_elems(coefficients)
+            .expect("the field has D coefficients");
+    }
+    elements
+}
+
+/// Coordinates of eight points; y is from 0 to `1.646 p`, but loose. Points of which the opposite
+/// is meant must be reduced.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn gather(points: &[Point], at: &[u32; 8]) -> (Elements, Loose) {
-    let mut rows = [_mm512_setzero_si512(); 8];
+fn gather<P: Prepared, const D: usize>(from: &[P], at: &[Entry; 8]) -> ([Elements; D], [Loose; D]) {
+    let mut columns = [[_mm512_setzero_si512(); 8]; D];
+    let mut opposite = 0;
     for lane in 0..8 {
-        rows[lane] = load(&points[at[lane] as usize].0);
+        let lines = from[at[lane].index()].lines();
+        for line in 0..D {
+            columns[line][lane] = load(&lines[line]);
+        }
+        opposite |= at[lane].sign() << lane;
     }
-    let columns = transpose(rows);
-    let bit = _mm512_set1_epi64(OPPOSITE.cast_signed());
-    let opposite = _mm512_test_epi64_mask(columns[7], bit);
-    let last = _mm512_andnot_si512(bit, columns[7]);
-    let x = Elements::from_words([columns[0], columns[1], columns[2], columns[3]]);
-    let y = Elements::from_words([columns[4], columns[5], columns[6], last]);
-    (x, y.loose().negate(opposite))
+    for line in 0..D {
+        columns[line] = transpose(columns[line]);
+    }
+    let (mut x, mut y) = ([Elements::zeros(); D], [Elements::zeros().loose(); D]);
+    for d in 0..D {
+        x[d] = Elements::from_words(half(&columns[d / 2], d % 2));
+        let coefficient = Elements::from_words(half(&columns[(D + d) / 2], (D + d) % 2));
+        y[d] = coefficient.loose().negate(opposite as __mmask8);
+    }
+    (x, y)
+}
+
+/// The lower or upper half of a line's words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn half(line: &[__m512i; 8], upper: usize) -> [__m512i; 4] {
+    let at = 4 * upper;
+    [line[at], line[at + 1], line[at + 2], line[at + 3]]
 }
 
 /// Writes eight points.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn scatter(points: &mut [Point], sums: &[Sum; 8], x: Elements, y: Elements) {
-    let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (x.to_words(), y.to_words());
-    let rows = transpose([x0, x1, x2, x3, y0, y1, y2, y3]);
-    for lane in 0..8 {
-        store(&mut points[sums[lane].into as usize].0, rows[lane]);
+fn scatter<P: Prepared, const D: usize>(
+    into: &mut [P],
+    sums: &[Sum; 8],
+    x: &[Elements; D],
+    y: &[Elements; D],
+) {
+    for line in 0..D {
+        let coefficient = |k: usize| if k < D { x[k] } else { y[k - D] };
+        let (low, high) = (coefficient(2 * line), coefficient(2 * line + 1));
+        let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (low.to_words(), high.to_words());
+        let rows = transpose([a0, a1, a2, a3, b0, b1, b2, b3]);
+        for lane in 0..8 {
+            store(&mut into[sums[lane].into as usize].lines_mut()[line], rows[lane]);
+        }
     }
 }
 
@@ -255,87 +332,4 @@ fn transpose(r: [__m512i; 8]) -> [__m512i; 8] {
         _mm512_shuffle_i64x2::<0xdd>(top26, end26),
         _mm512_shuffle_i64x2::<0xdd>(top37, end37),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lanes::Lanes;
-    use ark_bn254::G1Projective;
-    use ark_ec::{CurveGroup, PrimeGroup};
-    use ark_ff::UniformRand;
-
-    fn sum(left: usize, right: usize, into: usize) -> Sum {
-        Sum { left: left as u32, right: right as u32, into: into as u32 }
-    }
-
-    #[test]
-    fn all_pairs_of_special_and_random_points_add_as_in_arkworks() {
-        let Some(lanes) = Lanes::detect() else {
-            return println!("not run: this processor has no AVX-512 IFMA");
-        };
-        let mut rng = rand::thread_rng();
-        let generator = G1Projective::generator();
-        let mut affine: Vec<G1Affine> =
-            [generator, -generator, generator.double(), G1Projective::ZERO]
-                .map(|point| point.into_affine())
-                .to_vec();
-        affine.extend((0..9).map(|_| G1Projective::rand(&mut rng).into_affine()));
-        let opposites: Vec<_> = affine.iter().map(|point| -*point).collect();
-        affine.extend(opposites);
-        let mut operands: Vec<Point> = affine.iter().map(|point| Point::from(*point)).collect();
-        // The same points with their sign apart.
-        for point in affine.clone().iter().filter(|point| !point.is_zero()) {
-            affine.push(-*point);
-            operands.push(Point::from(*point).signed(true));
-        }
-        let n = operands.len();
-        // Each result lands on a place of its own; then results are added to results, which are
-        // not fully reduced.
-        let mut points = operands.clone();
-        points.resize(n + n * n, Point::INFINITY);
-        let mut scratch = Scratch::default();
-        let mut sums: Vec<Sum> = Vec::new();
-        for left in 0..n {
-            sums.extend((0..n).map(|right| sum(left, right, n + left * n + right)));
-        }
-        lanes.add_all(&mut points, &sums, &mut scratch);
-        for left in 0..n {
-            for right in 0..n {
-                let expected = (affine[left] + affine[right]).into_affine();
-                assert_eq!(points[n + left * n + right].to_affine(), expected, "{left} + {right}");
-            }
-        }
-        let before: Vec<G1Affine> = points.iter().map(|point| point.to_affine()).collect();
-        let again: Vec<Sum> = (n..n + n * n).map(|i| sum(i, n + (i * 7) % (n * n), i)).collect();
-        lanes.add_all(&mut points, &again, &mut scratch);
-        for s in &again {
-            let expected = before[s.left as usize] + before[s.right as usize];
-            assert_eq!(points[s.into as usize].to_affine(), expected.into_affine());
-        }
-    }
-
-    #[test]
-    fn batches_of_any_length_read_all_operands_before_they_write() {
-        let Some(lanes) = Lanes::detect() else {
-            return println!("not run: this processor has no AVX-512 IFMA");
-        };
-        let mut rng = rand::thread_rng();
-        let mut scratch = Scratch::default();
-        for len in (0..40).chain([100, 1_000]) {
-            let affine: Vec<G1Affine> =
-                (0..2 * len).map(|_| G1Projective::rand(&mut rng).into_affine()).collect();
-            let mut points: Vec<Point> = affine.iter().map(|point| Point::from(*point)).collect();
-            let sums: Vec<Sum> = (0..len).map(|i| sum(2 * i, 2 * i + 1, i)).collect();
-            lanes.add_all(&mut points, &sums, &mut scratch);
-            for i in 0..2 * len {
-                let expected = if i < len {
-                    (affine[2 * i] + affine[2 * i + 1]).into_affine()
-                } else {
-                    affine[i]
-                };
-                assert_eq!(points[i].to_affine(), expected, "{i} of {len}");
-            }
-        }
-    }
 }

@@ -12,6 +12,9 @@ const MAGNITUDE_BITS: u32 = Fr::MODULUS_BIT_SIZE - 1;
 /// A digit; 16 bits hold those of windows up to [`Windows::BITS_MAX`].
 pub type Digit = i16;
 
+/// How many scalars have a magnitude of so many bits.
+pub type Lengths = [usize; MAGNITUDE_BITS as usize + 1];
+
 /// How scalars are cut.
 #[derive(Clone, Copy)]
 pub struct Windows {
@@ -42,14 +45,17 @@ impl Windows {
         Self { bits, count, offsets: [offset(half), offset(half - 1)] }
     }
 
-    /// The windows with the fewest additions for so many points: each point once and each bucket
-    /// twice per window.
-    pub fn for_points(points: usize) -> Self {
-        let additions = |bits: u32| {
-            let windows = (MAGNITUDE_BITS + 1).div_ceil(bits) as usize;
-            windows * (points + (1 << bits) + WINDOW_OVERHEAD)
+    /// The windows with the least work for scalars of which `lengths[b]` have b bits: an addition
+    /// for each digit, and two for each bucket.
+    pub fn for_lengths(lengths: &Lengths) -> Self {
+        let work = |bits: &u32| {
+            let windows = Self::new(*bits);
+            let digits = |(length, count): (usize, &usize)| windows.needed(length as u32) * count;
+            let longest = lengths.iter().rposition(|count| *count > 0).unwrap_or(0);
+            lengths.iter().enumerate().map(digits).sum::<usize>()
+                + windows.needed(longest as u32) * ((1 << bits) + WINDOW_OVERHEAD)
         };
-        let bits = (4..=Self::BITS_MAX).min_by_key(|bits| additions(*bits));
+        let bits = (2..=Self::BITS_MAX).min_by_key(work);
         Self::new(bits.expect("the range is not empty"))
     }
 
@@ -68,10 +74,9 @@ impl Windows {
         1 << (self.bits - 1)
     }
 
-    /// How many windows hold digits of a scalar below r; 0 for the scalar 0.
-    pub fn needed(&self, scalar: &BigInt<4>) -> usize {
+    /// How many windows hold digits of a scalar whose magnitude has so many bits.
+    pub fn needed(&self, bits: u32) -> usize {
         // From its highest bit but one on, a window may carry into the next.
-        let bits = magnitude(scalar).1.num_bits();
         if bits == 0 { 0 } else { self.count().min(((bits + 1) / self.bits + 1) as usize) }
     }
 
@@ -81,7 +86,7 @@ impl Windows {
         let mut shifted = self.offsets[usize::from(negative)];
         shifted.add_with_carry(&magnitude);
         let half = (1 << (self.bits - 1)) - i32::from(negative);
-        for window in 0..self.needed(scalar) as u32 {
+        for window in 0..self.needed(magnitude.num_bits()) as u32 {
             let value = bits_at(&shifted, window * self.bits, self.bits);
             let digit = if window + 1 < self.count { value - half } else { value };
             if digit != 0 {
@@ -93,7 +98,7 @@ impl Windows {
 }
 
 /// A scalar's sign, if taken from `-(r - 1)/2` to `(r - 1)/2`, and magnitude.
-fn magnitude(scalar: &BigInt<4>) -> (bool, BigInt<4>) {
+pub fn magnitude(scalar: &BigInt<4>) -> (bool, BigInt<4>) {
     let mut opposite = Fr::MODULUS;
     opposite.sub_with_borrow(scalar);
     if opposite < *scalar { (true, opposite) } else { (false, *scalar) }

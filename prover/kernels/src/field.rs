@@ -8,6 +8,10 @@
 //! `2^260 > 84.6 p`.
 #![allow(clippy::needless_range_loop, reason = "an index runs over several arrays at once")]
 
+mod wide;
+
+pub use wide::{product, square};
+
 use crate::lanes::{load, store};
 use crate::point::element;
 use ark_bn254::Fq;
@@ -178,6 +182,12 @@ impl Elements {
     pub fn ones() -> Self {
         let zero = _mm512_setzero_si512();
         Self([all(1), zero, zero, zero, zero])
+    }
+    /// The integer 0 in all lanes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn zeros() -> Self {
+        Self([_mm512_setzero_si512(); 5])
     }
     /// For sums.
     #[inline]

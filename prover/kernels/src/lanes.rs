@@ -5,8 +5,9 @@
 //! these are wrapped here and take references.
 #![allow(unsafe_code, reason = "intrinsics that take pointers, and calls that need AVX-512")]
 
-use crate::addition::{self, Scratch, Sum};
-use crate::point::Point;
+use crate::addition::{self, Scratch};
+use crate::kernel::{Kernel, Sum};
+use crate::point::{Prepared, PreparedG1, PreparedG2};
 use std::arch::x86_64::{
     __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_loadu_si512, _mm512_storeu_si512,
 };
@@ -22,18 +23,41 @@ impl Lanes {
         has.then_some(Self(()))
     }
 
-    /// Replaces `points[into]` by `points[left] + points[right]` for all sums at once: all
-    /// operands are read before the first result is written.
-    pub fn add_all(self, points: &mut [Point], sums: &[Sum], scratch: &mut Scratch) {
-        // SAFETY: `detect` saw both features that `addition::add_all` enables.
-        unsafe { addition::add_all(points, sums, scratch) }
-    }
-
     /// Runs a test's function that enables the same features.
     #[cfg(test)]
     pub fn run<T>(self, f: unsafe fn() -> T) -> T {
         // SAFETY: `detect` saw both features; the callers pass functions that need nothing else.
         unsafe { f() }
+    }
+}
+
+impl Kernel<PreparedG1> for Lanes {
+    type Scratch = Scratch<PreparedG1, 1>;
+
+    fn add_all(
+        self,
+        from: &[PreparedG1],
+        into: &mut [PreparedG1],
+        sums: &[Sum],
+        scratch: &mut Self::Scratch,
+    ) {
+        // SAFETY: `detect` saw both features that `addition::add_all` enables.
+        unsafe { addition::add_all(from, into, sums, scratch) }
+    }
+}
+
+impl Kernel<PreparedG2> for Lanes {
+    type Scratch = Scratch<PreparedG2, 2>;
+
+    fn add_all(
+        self,
+        from: &[PreparedG2],
+        into: &mut [PreparedG2],
+        sums: &[Sum],
+        scratch: &mut Self::Scratch,
+    ) {
+        // SAFETY: `detect` saw both features that `addition::add_all` enables.
+        unsafe { addition::add_all(from, into, sums, scratch) }
     }
 }
 
@@ -53,9 +77,11 @@ pub fn store(words: &mut [u64; 8], vector: __m512i) {
     unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) }
 }
 
-/// Asks for a point's cache line ahead of its use.
+/// Asks for a point's cache lines ahead of their use.
 #[inline]
-pub fn prefetch(point: &Point) {
-    // SAFETY: a prefetch reads nothing that the program sees, and the reference is valid.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(point).cast()) }
+pub fn prefetch<P: Prepared>(point: &P) {
+    for line in point.lines() {
+        // SAFETY: a prefetch reads nothing that the program sees, and the reference is valid.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+    }
 }

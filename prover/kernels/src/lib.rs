@@ -1,44 +1,56 @@
-//! Multi-scalar multiplication in BN254's G1, most of the cost of a proof.
+//! Multi-scalar multiplication in BN254's G1 and G2, most of the cost of a proof.
 //!
-//! On a processor with AVX-512 IFMA it runs on vectors (`pippenger` on `addition` on `field`);
-//! elsewhere arkworks does it. Both give the same point. Nothing here runs in constant time.
+//! One Pippenger (`pippenger`) runs on one of two kernels, each for either group: vectors on a
+//! processor with AVX-512 IFMA (`addition` on `quadratic` on `field`), arkworks' arithmetic
+//! elsewhere (`portable`). All give the same point as arkworks. Nothing here runs in constant time.
 
 #[cfg(target_arch = "x86_64")]
 mod addition;
-#[cfg(target_arch = "x86_64")]
+mod blocks;
 mod digits;
 #[cfg(target_arch = "x86_64")]
 mod field;
+mod halving;
+mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
-#[cfg(target_arch = "x86_64")]
 mod pippenger;
-#[cfg(target_arch = "x86_64")]
 mod point;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod quadratic;
 
-use ark_bn254::{Fr, G1Affine, G1Projective};
-use ark_ec::VariableBaseMSM;
-use ark_ff::{BigInt, PrimeField};
-use rayon::prelude::*;
+pub use point::{PreparedG1, PreparedG2};
+
+use ark_bn254::{G1Projective, G2Projective};
+use ark_ff::BigInt;
 use std::fmt;
+use std::str::FromStr;
 
 /// The code that computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// arkworks.
+    /// arkworks' field arithmetic.
     Portable,
     /// Eight lanes of AVX-512 IFMA.
     Ifma,
 }
 
 impl Path {
-    /// The one that this processor takes.
+    /// The fastest that this processor can take.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if lanes::Lanes::detect().is_some() {
             return Self::Ifma;
         }
         Self::Portable
+    }
+
+    /// All that this processor can take.
+    pub fn available() -> impl Iterator<Item = Self> {
+        [Self::Portable, Self::Ifma]
+            .into_iter()
+            .filter(|path| *path == Self::Portable || *path == Self::detect())
     }
 }
 
@@ -51,30 +63,45 @@ impl fmt::Display for Path {
     }
 }
 
-/// With fewer points the vectors gain nothing.
-#[cfg(target_arch = "x86_64")]
-const POINTS_MIN: usize = 512;
+/// A path's name that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("no path has the name {name:?}: there are portable and ifma")]
+pub struct UnknownPath {
+    /// As it was given.
+    pub name: String,
+}
 
-/// `Σ scalars[i] · bases[i]`, over the shorter of both.
-pub fn msm_g1(path: Path, bases: &[G1Affine], scalars: &[Fr]) -> G1Projective {
-    let scalars: Vec<_> = scalars.par_iter().map(|scalar| scalar.into_bigint()).collect();
-    msm_g1_bigint(path, bases, &scalars)
+impl FromStr for Path {
+    type Err = UnknownPath;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPath> {
+        [Self::Portable, Self::Ifma]
+            .into_iter()
+            .find(|path| path.to_string() == name)
+            .ok_or_else(|| UnknownPath { name: name.to_owned() })
+    }
 }
 
 /// `Σ scalars[i] · bases[i]`, over the shorter of both. Scalars must be below the group's order.
-pub fn msm_g1_bigint(path: Path, bases: &[G1Affine], scalars: &[BigInt<4>]) -> G1Projective {
-    let len = bases.len().min(scalars.len());
-    let (bases, scalars) = (&bases[..len], &scalars[..len]);
+/// A path that the processor cannot take is replaced by the portable one.
+pub fn msm_g1(path: Path, bases: &[PreparedG1], scalars: &[BigInt<4>]) -> G1Projective {
     #[cfg(target_arch = "x86_64")]
     if path == Path::Ifma
-        && len >= POINTS_MIN
         && let Some(lanes) = lanes::Lanes::detect()
     {
-        return bases
-            .chunks(pippenger::POINTS_MAX)
-            .zip(scalars.chunks(pippenger::POINTS_MAX))
-            .map(|(bases, scalars)| pippenger::msm(lanes, bases, scalars))
-            .sum();
+        return pippenger::msm(lanes, bases, scalars);
     }
-    G1Projective::msm_bigint(bases, scalars)
+    pippenger::msm(portable::Portable, bases, scalars)
+}
+
+/// `Σ scalars[i] · bases[i]`, over the shorter of both. Scalars must be below the group's order.
+/// A path that the processor cannot take is replaced by the portable one.
+pub fn msm_g2(path: Path, bases: &[PreparedG2], scalars: &[BigInt<4>]) -> G2Projective {
+    #[cfg(target_arch = "x86_64")]
+    if path == Path::Ifma
+        && let Some(lanes) = lanes::Lanes::detect()
+    {
+        return pippenger::msm(lanes, bases, scalars);
+    }
+    pippenger::msm(portable::Portable, bases, scalars)
 }

@@ -1,47 +1,115 @@
-//! A point as the vector code keeps it: 64 bytes, one cache line, one vector register.
+//! Points as the kernels take them: plain words that can be mapped from a file.
 
-use ark_bn254::{Fq, G1Affine};
+use ark_bn254::{Fq, Fq2, G1Affine, G2Affine, g1, g2};
 use ark_ec::AffineRepr;
-use ark_ff::{AdditiveGroup, BigInt, BigInteger, PrimeField};
+use ark_ec::short_weierstrass::{Affine, SWCurveConfig};
+use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
+use bytemuck::{Pod, Zeroable};
 
-/// Set in the last word: the point stands for its opposite. Coordinates stay below `2^255`.
-pub const OPPOSITE: u64 = 1 << 63;
-
-/// x and y, each the integer of arkworks' Montgomery form (`x · 2^256 mod p`) in four words, not
-/// necessarily reduced, but below `5/3 p` (exactly reduced with [`OPPOSITE`]). All zero: infinity.
-#[derive(Clone, Copy)]
+/// A point of G1: x and y, each the four words of arkworks' Montgomery form (`x · 2^256 mod p`),
+/// the lowest first. All zero: infinity. One cache line, one vector register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(64))]
-pub struct Point(pub [u64; 8]);
+pub struct PreparedG1([u64; 8]);
 
-impl Point {
+/// A point of G2: x and y, each the two coefficients over the base field, in words as in
+/// [`PreparedG1`]. All zero: infinity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct PreparedG2([u64; 16]);
+
+/// What the multi-scalar multiplication needs of a point. While kernels work on points of their
+/// own, coordinates may be integers that are not reduced, below `5/3 p`.
+pub trait Prepared: Copy + Send + Sync + From<Affine<Self::Curve>> {
+    /// The curve.
+    type Curve: SWCurveConfig<BaseField: Field<BasePrimeField = Fq>>;
     /// The neutral element.
-    pub const INFINITY: Self = Self([0; 8]);
+    const INFINITY: Self;
+    /// All words, in cache lines: for G1 x and y in one line, for G2 a line each.
+    fn lines(&self) -> &[[u64; 8]];
+    /// The same, to be written.
+    fn lines_mut(&mut self) -> &mut [[u64; 8]];
+    /// x and y; zeros for infinity.
+    fn coordinates(&self) -> [<Self::Curve as ark_ec::CurveConfig>::BaseField; 2];
 
-    /// The opposite of a reduced point other than infinity, or the point.
-    pub const fn signed(mut self, opposite: bool) -> Self {
-        self.0[7] |= (opposite as u64) << 63;
-        self
+    /// Whether this is the neutral element.
+    fn is_infinity(&self) -> bool {
+        self.lines().iter().flatten().all(|word| *word == 0)
     }
 
     /// As arkworks has it.
-    pub fn to_affine(self) -> G1Affine {
-        let [x0, x1, x2, x3, y0, y1, y2, y3] = self.0;
-        let x = element([x0, x1, x2, x3]);
-        let y = element([y0, y1, y2, y3 & !OPPOSITE]);
-        if x == Fq::ZERO && y == Fq::ZERO {
-            return G1Affine::identity();
-        }
-        G1Affine::new_unchecked(x, if y3 & OPPOSITE == 0 { y } else { -y })
+    fn to_affine(&self) -> Affine<Self::Curve> {
+        let [x, y] = self.coordinates();
+        if x.is_zero() && y.is_zero() { Affine::identity() } else { Affine::new_unchecked(x, y) }
     }
 }
 
-impl From<G1Affine> for Point {
+impl Prepared for PreparedG1 {
+    type Curve = g1::Config;
+    const INFINITY: Self = Self([0; 8]);
+
+    fn lines(&self) -> &[[u64; 8]] {
+        std::slice::from_ref(&self.0)
+    }
+    fn lines_mut(&mut self) -> &mut [[u64; 8]] {
+        std::slice::from_mut(&mut self.0)
+    }
+    fn coordinates(&self) -> [Fq; 2] {
+        let [x0, x1, x2, x3, y0, y1, y2, y3] = self.0;
+        [element([x0, x1, x2, x3]), element([y0, y1, y2, y3])]
+    }
+}
+
+impl Prepared for PreparedG2 {
+    type Curve = g2::Config;
+    const INFINITY: Self = Self([0; 16]);
+
+    fn lines(&self) -> &[[u64; 8]] {
+        self.0.as_chunks().0
+    }
+    fn lines_mut(&mut self) -> &mut [[u64; 8]] {
+        self.0.as_chunks_mut().0
+    }
+    fn coordinates(&self) -> [Fq2; 2] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
+        let x = Fq2::new(element([a, b, c, d]), element([e, f, g, h]));
+        [x, Fq2::new(element([i, j, k, l]), element([m, n, o, p]))]
+    }
+}
+
+impl From<G1Affine> for PreparedG1 {
     fn from(point: G1Affine) -> Self {
         if point.is_zero() {
             return Self::INFINITY;
         }
         let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (point.x.0.0, point.y.0.0);
         Self([x0, x1, x2, x3, y0, y1, y2, y3])
+    }
+}
+
+impl From<G2Affine> for PreparedG2 {
+    fn from(point: G2Affine) -> Self {
+        if point.is_zero() {
+            return Self::INFINITY;
+        }
+        let mut words = [0; 16];
+        let coefficients = [point.x.c0, point.x.c1, point.y.c0, point.y.c1];
+        for (out, coefficient) in words.as_chunks_mut::<4>().0.iter_mut().zip(coefficients) {
+            *out = coefficient.0.0;
+        }
+        Self(words)
+    }
+}
+
+impl From<PreparedG1> for G1Affine {
+    fn from(point: PreparedG1) -> Self {
+        point.to_affine()
+    }
+}
+
+impl From<PreparedG2> for G2Affine {
+    fn from(point: PreparedG2) -> Self {
+        point.to_affine()
     }
 }
 
@@ -52,4 +120,29 @@ pub fn element(words: [u64; 4]) -> Fq {
         integer.sub_with_borrow(&Fq::MODULUS);
     }
     Fq::new_unchecked(integer)
+}
+
+/// How the sum of two points comes about.
+pub enum Addition<C: SWCurveConfig> {
+    /// By the slope of a line: its numerator and denominator.
+    Line(C::BaseField, C::BaseField),
+    /// Without one: a point is infinity, or the points are opposite.
+    Known(Affine<C>),
+}
+
+/// What to do for a sum of any two points of the curve.
+pub fn addition<C: SWCurveConfig>(left: &Affine<C>, right: &Affine<C>) -> Addition<C> {
+    if left.is_zero() {
+        Addition::Known(*right)
+    } else if right.is_zero() {
+        Addition::Known(*left)
+    } else if left.x != right.x {
+        Addition::Line(right.y - left.y, right.x - left.x)
+    } else if left.y == right.y && left.y != C::BaseField::ZERO {
+        // The tangent.
+        let square = left.x.square();
+        Addition::Line(square.double() + square + C::COEFF_A, left.y.double())
+    } else {
+        Addition::Known(Affine::identity())
+    }
 }

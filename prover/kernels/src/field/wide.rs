@@ -1,0 +1,72 @@
+//! Products before their reduction, so that sums of products are reduced once.
+
+use super::{Elements, Loose, NEGATED_INVERSE, P, all};
+use std::arch::x86_64::*;
+
+/// Eight sums of few products: limbs are signed and stay below `2^58`.
+#[derive(Clone, Copy)]
+pub struct Wide([__m512i; 10]);
+
+/// `a·b`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn product(a: &Elements, b: &Elements) -> Wide {
+    let mut sums = [_mm512_setzero_si512(); 10];
+    for i in 0..5 {
+        for j in 0..5 {
+            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], a.0[j], b.0[i]);
+            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], a.0[j], b.0[i]);
+        }
+    }
+    Wide(sums)
+}
+
+/// `a²`: mixed products are computed once.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn square(a: &Elements) -> Wide {
+    let mut sums = [_mm512_setzero_si512(); 10];
+    for i in 0..5 {
+        for j in i + 1..5 {
+            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], a.0[j], a.0[i]);
+            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], a.0[j], a.0[i]);
+        }
+    }
+    for sum in &mut sums {
+        *sum = _mm512_add_epi64(*sum, *sum);
+    }
+    for i in 0..5 {
+        sums[2 * i] = _mm512_madd52lo_epu64(sums[2 * i], a.0[i], a.0[i]);
+        sums[2 * i + 1] = _mm512_madd52hi_epu64(sums[2 * i + 1], a.0[i], a.0[i]);
+    }
+    Wide(sums)
+}
+
+impl Wide {
+    /// Limb by limb.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn sub(self, other: &Self) -> Self {
+        let mut difference = self.0;
+        for j in 0..10 {
+            difference[j] = _mm512_sub_epi64(difference[j], other.0[j]);
+        }
+        Self(difference)
+    }
+
+    /// Divided by `2^260`, as by [`super::mul`]: from `w / 2^260` to `w / 2^260 + p`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn reduce(self) -> Loose {
+        let mut sums = self.0;
+        for i in 0..5 {
+            let m = _mm512_madd52lo_epu64(_mm512_setzero_si512(), sums[i], all(NEGATED_INVERSE));
+            for j in 0..5 {
+                sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(P[j]));
+                sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(P[j]));
+            }
+            sums[i + 1] = _mm512_add_epi64(sums[i + 1], _mm512_srai_epi64::<52>(sums[i]));
+        }
+        Loose([sums[5], sums[6], sums[7], sums[8], sums[9]])
+    }
+}
