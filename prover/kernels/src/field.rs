@@ -1,36 +1,75 @@
-//! Eight elements of BN254's base field side by side: five registers of eight limbs of 52 bits.
+//! Eight elements of one of BN254's fields side by side: five registers of eight limbs of 52 bits.
 //!
 //! An element is kept as the integer of arkworks' Montgomery form, `a · 2^256 mod p`, only cut into
 //! other limbs; but [`mul`] divides by `2^260`. Whoever multiplies accounts for the `2^-4`
 //! (`addition` does, at no cost), so that points need no conversion.
 //!
-//! Integers are reduced lazily. Bounds are given as multiples of p; `2^256 > 5.29 p` and
-//! `2^260 > 84.6 p`.
+//! Integers are reduced lazily. Bounds are given as multiples of p, the field's modulus; both moduli
+//! of BN254 share their first 126 bits, so `2^256 > 5.29 p` and `2^260 > 84.6 p` for either.
 #![allow(clippy::needless_range_loop, reason = "an index runs over several arrays at once")]
 
 use crate::lanes::{load, store};
 use crate::point::element;
-use ark_bn254::Fq;
-use ark_ff::{AdditiveGroup, PrimeField};
+use ark_bn254::{Fq, Fr};
+use ark_ff::{BigInt, PrimeField};
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 
-const MASK: u64 = (1 << 52) - 1;
-const P: [u64; 5] = limbs(Fq::MODULUS.0);
-/// `-1/p mod 2^52`.
-const NEGATED_INVERSE: u64 = {
+/// All bits of a limb.
+pub const MASK: u64 = (1 << 52) - 1;
+
+/// A field whose modulus the vector code can work with.
+pub trait Modulus: PrimeField<BigInt = BigInt<4>> {
+    /// p in limbs.
+    const P: [u64; 5] = limbs(Self::MODULUS.0);
+    /// `-1/p mod 2^52`.
+    const NEGATED_INVERSE: u64 = negated_inverse(Self::P[0]);
+    /// The integer of the Montgomery form.
+    fn words(&self) -> &[u64; 4];
+    /// To replace the integer, which must be below p in the end.
+    fn words_mut(&mut self) -> &mut [u64; 4];
+}
+
+impl Modulus for Fq {
+    fn words(&self) -> &[u64; 4] {
+        &self.0.0
+    }
+    fn words_mut(&mut self) -> &mut [u64; 4] {
+        &mut self.0.0
+    }
+}
+
+impl Modulus for Fr {
+    fn words(&self) -> &[u64; 4] {
+        &self.0.0
+    }
+    fn words_mut(&mut self) -> &mut [u64; 4] {
+        &mut self.0.0
+    }
+}
+
+/// The bounds in this file need no more than this of a modulus.
+const _: () = assert!(
+    Fq::MODULUS.0[3] == Fr::MODULUS.0[3] && Fq::MODULUS.0[2] >> 2 == Fr::MODULUS.0[2] >> 2,
+    "126 bits are the same"
+);
+
+const fn negated_inverse(odd: u64) -> u64 {
     let mut inverse = 1u64;
     let mut i = 0;
     while i < 6 {
-        inverse = inverse.wrapping_mul(2u64.wrapping_sub(P[0].wrapping_mul(inverse)));
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
         i += 1;
     }
     inverse.wrapping_neg() & MASK
-};
+}
+
 /// `QUOTIENTS[i] = ⌊i · 2^253 / p⌋`: how often p certainly fits into an integer whose bits from
 /// 253 on are i.
 const QUOTIENTS: [u64; 8] = [0, 0, 1, 1, 2, 3, 3, 4];
 
-const fn limbs(w: [u64; 4]) -> [u64; 5] {
+/// Words cut into limbs.
+pub const fn limbs(w: [u64; 4]) -> [u64; 5] {
     [
         w[0] & MASK,
         (w[0] >> 52 | w[1] << 12) & MASK,
@@ -42,25 +81,33 @@ const fn limbs(w: [u64; 4]) -> [u64; 5] {
 
 /// Eight integers in limbs of 52 bits: each limb below `2^52`, none negative.
 #[derive(Clone, Copy)]
-pub struct Elements([__m512i; 5]);
+pub struct Elements<M = Fq>(pub(crate) [__m512i; 5], PhantomData<M>);
 
 /// Eight sums of few [`Elements`]: limbs are signed and may exceed 52 bits by a few.
 #[derive(Clone, Copy)]
-pub struct Loose([__m512i; 5]);
+pub struct Loose<M = Fq>(pub(crate) [__m512i; 5], PhantomData<M>);
 
+/// The same word in all lanes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn all(word: u64) -> __m512i {
+pub fn all(word: u64) -> __m512i {
     _mm512_set1_epi64(word.cast_signed())
 }
 
 /// `a·b / 2^260`, for `a·b <= 16 p²`; the result is below `1.2 p`.
-///
-/// `(a·b + m·p) / 2^260 < a·b / 2^260 + p`, where m makes the sum divisible. The whole product comes
-/// first: then only the reduction is a chain of dependent instructions, and a short one.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub fn mul(a: &Elements, b: &Elements) -> Elements {
+pub fn mul<M: Modulus>(a: &Elements<M>, b: &Elements<M>) -> Elements<M> {
+    mul_loose(a, b).carry()
+}
+
+/// `a·b / 2^260`, below `a·b / 2^260 + p`, in limbs below `2^57`.
+///
+/// It is `(a·b + m·p) / 2^260`, where m makes the sum divisible. The whole product comes first:
+/// then only the reduction is a chain of dependent instructions, and a short one.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn mul_loose<M: Modulus>(a: &Elements<M>, b: &Elements<M>) -> Loose<M> {
     let zero = _mm512_setzero_si512();
     let mut sums = [zero; 10];
     for i in 0..5 {
@@ -70,17 +117,22 @@ pub fn mul(a: &Elements, b: &Elements) -> Elements {
         }
     }
     for i in 0..5 {
-        let m = _mm512_madd52lo_epu64(zero, sums[i], all(NEGATED_INVERSE));
+        let m = _mm512_madd52lo_epu64(zero, sums[i], all(M::NEGATED_INVERSE));
         for j in 0..5 {
-            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(P[j]));
-            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(P[j]));
+            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(M::P[j]));
+            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(M::P[j]));
         }
         sums[i + 1] = _mm512_add_epi64(sums[i + 1], _mm512_srli_epi64::<52>(sums[i]));
     }
-    Loose([sums[5], sums[6], sums[7], sums[8], sums[9]]).carry()
+    Loose::new([sums[5], sums[6], sums[7], sums[8], sums[9]])
 }
 
-impl Loose {
+impl<M: Modulus> Loose<M> {
+    /// From limbs.
+    #[inline]
+    pub fn new(limbs: [__m512i; 5]) -> Self {
+        Self(limbs, PhantomData)
+    }
     /// Limb by limb.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
@@ -89,7 +141,7 @@ impl Loose {
         for j in 0..5 {
             sum[j] = _mm512_add_epi64(sum[j], other.0[j]);
         }
-        Self(sum)
+        Self::new(sum)
     }
     /// Limb by limb.
     #[inline]
@@ -99,7 +151,7 @@ impl Loose {
         for j in 0..5 {
             difference[j] = _mm512_sub_epi64(difference[j], other.0[j]);
         }
-        Self(difference)
+        Self::new(difference)
     }
     /// Plus `N·p`.
     #[inline]
@@ -107,9 +159,9 @@ impl Loose {
     pub fn plus_p<const N: u64>(self) -> Self {
         let mut sum = self.0;
         for j in 0..5 {
-            sum[j] = _mm512_add_epi64(sum[j], all(N * P[j]));
+            sum[j] = _mm512_add_epi64(sum[j], all(N * M::P[j]));
         }
-        Self(sum)
+        Self::new(sum)
     }
     /// `p - a` in the lanes of `mask`.
     #[inline]
@@ -117,9 +169,9 @@ impl Loose {
     pub fn negate(self, mask: __mmask8) -> Self {
         let mut limbs = self.0;
         for j in 0..5 {
-            limbs[j] = _mm512_mask_sub_epi64(limbs[j], mask, all(P[j]), limbs[j]);
+            limbs[j] = _mm512_mask_sub_epi64(limbs[j], mask, all(M::P[j]), limbs[j]);
         }
-        Self(limbs)
+        Self::new(limbs)
     }
     /// Four times.
     #[inline]
@@ -129,18 +181,18 @@ impl Loose {
         for limb in &mut limbs {
             *limb = _mm512_slli_epi64::<2>(*limb);
         }
-        Self(limbs)
+        Self::new(limbs)
     }
     /// The same integer in proper limbs. It must not be negative.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn carry(self) -> Elements {
+    pub fn carry(self) -> Elements<M> {
         let mut limbs = self.0;
         for j in 0..4 {
             limbs[j + 1] = _mm512_add_epi64(limbs[j + 1], _mm512_srai_epi64::<52>(limbs[j]));
             limbs[j] = _mm512_and_si512(limbs[j], all(MASK));
         }
-        Elements(limbs)
+        Elements::new(limbs)
     }
     /// An integer from `0.1 p` to `5.2 p` reduced below `1.646 p`.
     ///
@@ -148,15 +200,15 @@ impl Loose {
     /// within a few `2^208` of a multiple of `2^253`; the table leaves more room than that.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn reduce(self) -> Elements {
+    pub fn reduce(self) -> Elements<M> {
         let index = _mm512_srli_epi64::<45>(self.0[4]);
         let mut limbs = self.0;
         for j in 0..5 {
-            let multiples = const_multiples(P[j]);
+            let multiples = const_multiples(M::P[j]);
             let multiple = _mm512_permutexvar_epi64(index, load(&multiples));
             limbs[j] = _mm512_sub_epi64(limbs[j], multiple);
         }
-        Self(limbs).carry()
+        Self::new(limbs).carry()
     }
 }
 
@@ -171,27 +223,32 @@ const fn const_multiples(limb: u64) -> [u64; 8] {
     multiples
 }
 
-impl Elements {
+impl<M: Modulus> Elements<M> {
+    /// From proper limbs.
+    #[inline]
+    pub fn new(limbs: [__m512i; 5]) -> Self {
+        Self(limbs, PhantomData)
+    }
     /// The integer 1 in all lanes.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub fn ones() -> Self {
         let zero = _mm512_setzero_si512();
-        Self([all(1), zero, zero, zero, zero])
+        Self::new([all(1), zero, zero, zero, zero])
     }
     /// For sums.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn loose(&self) -> Loose {
-        Loose(self.0)
+    pub fn loose(&self) -> Loose<M> {
+        Loose::new(self.0)
     }
     /// Lanes whose integer may be p, 2p or 3p: all that are, and hardly any other.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     pub fn may_be_multiple_of_p(&self) -> __mmask8 {
-        _mm512_cmpeq_epi64_mask(self.0[0], all(P[0]))
-            | _mm512_cmpeq_epi64_mask(self.0[0], all((2 * P[0]) & MASK))
-            | _mm512_cmpeq_epi64_mask(self.0[0], all((3 * P[0]) & MASK))
+        _mm512_cmpeq_epi64_mask(self.0[0], all(M::P[0]))
+            | _mm512_cmpeq_epi64_mask(self.0[0], all((2 * M::P[0]) & MASK))
+            | _mm512_cmpeq_epi64_mask(self.0[0], all((3 * M::P[0]) & MASK))
     }
     /// Lanes whose integer may be zero: all that are, and hardly any other.
     #[inline]
@@ -207,7 +264,7 @@ impl Elements {
         let middle1 = _mm512_or_si512(_mm512_srli_epi64::<52>(w[0]), _mm512_slli_epi64::<12>(w[1]));
         let middle2 = _mm512_or_si512(_mm512_srli_epi64::<40>(w[1]), _mm512_slli_epi64::<24>(w[2]));
         let middle3 = _mm512_or_si512(_mm512_srli_epi64::<28>(w[2]), _mm512_slli_epi64::<36>(w[3]));
-        Self([
+        Self::new([
             _mm512_and_si512(w[0], mask),
             _mm512_and_si512(middle1, mask),
             _mm512_and_si512(middle2, mask),
@@ -229,10 +286,10 @@ impl Elements {
     }
     /// The integers of eight elements' Montgomery forms.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn pack(elements: &[Fq; 8]) -> Self {
+    pub fn pack(elements: &[M; 8]) -> Self {
         let mut words = [[0; 8]; 4];
         for (lane, element) in elements.iter().enumerate() {
-            for (row, word) in words.iter_mut().zip(element.0.0) {
+            for (row, word) in words.iter_mut().zip(*element.words()) {
                 row[lane] = word;
             }
         }
@@ -241,12 +298,12 @@ impl Elements {
     /// The elements whose Montgomery forms are congruent to the integers, which must be below
     /// `2^256`.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    pub fn unpack(&self) -> [Fq; 8] {
+    pub fn unpack(&self) -> [M; 8] {
         let mut words = [[0; 8]; 4];
         for (row, register) in words.iter_mut().zip(self.to_words()) {
             store(row, register);
         }
-        let mut elements = [Fq::ZERO; 8];
+        let mut elements = [M::ZERO; 8];
         for (lane, out) in elements.iter_mut().enumerate() {
             *out = element([words[0][lane], words[1][lane], words[2][lane], words[3][lane]]);
         }
@@ -258,7 +315,9 @@ impl Elements {
 mod tests {
     use super::*;
     use crate::lanes::Lanes;
-    use ark_ff::{BigInt, BigInteger, Field, UniformRand};
+    use ark_ff::{AdditiveGroup, BigInteger, Field, UniformRand};
+
+    const P: [u64; 5] = Fq::P;
 
     /// Elements whose Montgomery forms are the extreme integers, and random ones.
     fn samples() -> Vec<Fq> {

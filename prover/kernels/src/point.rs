@@ -1,8 +1,9 @@
 //! A point as the vector code keeps it: 64 bytes, one cache line, one vector register.
 
+use crate::field::Modulus;
 use ark_bn254::{Fq, G1Affine};
 use ark_ec::AffineRepr;
-use ark_ff::{AdditiveGroup, BigInt, BigInteger, PrimeField};
+use ark_ff::{AdditiveGroup, BigInt, BigInteger};
 
 /// Set in the last word: the point stands for its opposite. Coordinates stay below `2^255`.
 pub const OPPOSITE: u64 = 1 << 63;
@@ -26,8 +27,8 @@ impl Point {
     /// As arkworks has it.
     pub fn to_affine(self) -> G1Affine {
         let [x0, x1, x2, x3, y0, y1, y2, y3] = self.0;
-        let x = element([x0, x1, x2, x3]);
-        let y = element([y0, y1, y2, y3 & !OPPOSITE]);
+        let x: Fq = element([x0, x1, x2, x3]);
+        let y: Fq = element([y0, y1, y2, y3 & !OPPOSITE]);
         if x == Fq::ZERO && y == Fq::ZERO {
             return G1Affine::identity();
         }
@@ -46,10 +47,12 @@ impl From<G1Affine> for Point {
 }
 
 /// The element whose Montgomery form is congruent to an integer that may exceed p a few times.
-pub fn element(words: [u64; 4]) -> Fq {
+pub fn element<M: Modulus>(words: [u64; 4]) -> M {
     let mut integer = BigInt(words);
-    while integer >= Fq::MODULUS {
-        integer.sub_with_borrow(&Fq::MODULUS);
+    while integer >= M::MODULUS {
+        integer.sub_with_borrow(&M::MODULUS);
     }
-    Fq::new_unchecked(integer)
+    let mut element = M::ZERO;
+    *element.words_mut() = integer.0;
+    element
 }
