@@ -6,15 +6,24 @@
 #[cfg(target_arch = "x86_64")]
 mod addition;
 #[cfg(target_arch = "x86_64")]
+mod butterflies;
+#[cfg(target_arch = "x86_64")]
 mod digits;
+mod domain;
+#[cfg(target_arch = "x86_64")]
+mod eights;
 #[cfg(target_arch = "x86_64")]
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 #[cfg(target_arch = "x86_64")]
+mod passes;
+#[cfg(target_arch = "x86_64")]
 mod pippenger;
 #[cfg(target_arch = "x86_64")]
 mod point;
+
+pub use domain::Domain;
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::VariableBaseMSM;
