@@ -35,7 +35,8 @@ impl Domain {
         self.plain.size()
     }
 
-    /// Coefficients to values at the roots. Here and below missing elements are 0.
+    /// Coefficients to values at the roots. As everywhere here, the vector is brought to the
+    /// domain's size, with zeros if it is short.
     pub fn fft(&self, values: &mut Vec<Fr>) {
         #[cfg(target_arch = "x86_64")]
         if let Some(vectors) = &self.vectors {

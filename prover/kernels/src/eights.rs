@@ -2,6 +2,7 @@
 
 use crate::field::{Elements, Loose, MASK, Modulus, all};
 use crate::lanes::{load, load_two, store, store_two};
+use crate::modulus;
 use std::arch::x86_64::*;
 
 /// Eight elements with the integers of their Montgomery forms. They may exceed p, but are below
@@ -64,7 +65,7 @@ impl<const N: usize> Factor<N> {
         let mut limbs = [[0; N]; 5];
         for (lane, element) in elements.into_iter().enumerate() {
             let scaled = element * M::from(16u64);
-            for (row, limb) in limbs.iter_mut().zip(crate::field::limbs(*scaled.words())) {
+            for (row, limb) in limbs.iter_mut().zip(modulus::limbs(*scaled.words())) {
                 row[lane] = limb;
             }
         }
@@ -136,6 +137,25 @@ const fn opposite(p: [u64; 5]) -> [u64; 5] {
 }
 
 impl<M: Modulus> Elements<M> {
+    /// Lanes whose integer is 0.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn zeros(&self) -> __mmask8 {
+        let bits = self.0.into_iter().reduce(|a, b| _mm512_or_si512(a, b));
+        bits.map_or(0, |bits| _mm512_testn_epi64_mask(bits, bits))
+    }
+
+    /// Those of `other` in the lanes of `mask`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub fn replaced(self, mask: __mmask8, other: &Self) -> Self {
+        let mut limbs = self.0;
+        for (limb, other) in limbs.iter_mut().zip(other.0) {
+            *limb = _mm512_mask_blend_epi64(mask, *limb, other);
+        }
+        Self::new(limbs)
+    }
+
     /// An integer below `2 p` reduced below p.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
@@ -146,10 +166,80 @@ impl<M: Modulus> Elements<M> {
         }
         let difference = Loose::<M>::new(difference).carry().0;
         let negative = _mm512_cmplt_epi64_mask(difference[4], _mm512_setzero_si512());
-        let mut limbs = self.0;
-        for (limb, reduced) in limbs.iter_mut().zip(difference) {
-            *limb = _mm512_mask_blend_epi64(negative, reduced, *limb);
+        Self::new(difference).replaced(negative, &self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::tests::{on_lanes, samples};
+    use ark_bn254::Fr;
+    use ark_ff::{AdditiveGroup, Field};
+
+    #[test]
+    fn settling_and_reducing_keep_the_element_from_0_to_64_p() {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn test() {
+            for sample in samples::<Fr>() {
+                // Limbs that differ from the proper ones by large carries, either way.
+                let mut carries = [all(0); 5];
+                carries[1] = all(1 << 61);
+                carries[2] = all((1u64 << 9).wrapping_neg());
+                let carries = Loose::<Fr>::new(carries);
+                let packed = Elements::pack(&[sample; 8]).loose();
+                for mut loose in [packed, packed.add(&carries), packed.sub(&carries)] {
+                    for multiple in 0..64 {
+                        // An integer near 0 whose last limb is negative never occurs.
+                        let mut last = [0; 8];
+                        store(&mut last, loose.0[4]);
+                        if last[0] <= MASK {
+                            let settled = loose.settle();
+                            assert_eq!(settled.unpack(), [sample; 8], "{multiple} p");
+                            store(&mut last, settled.0[4]);
+                            assert!(last[0] <= Fr::P[4] * 8 / 5, "{multiple} p");
+                            let mut reduced = [Fr::ZERO; 8];
+                            scatter(reduced.each_mut(), settled.canonical());
+                            assert!(reduced == [sample; 8], "{multiple} p");
+                        }
+                        loose = loose.plus_p::<1>();
+                    }
+                }
+            }
         }
-        Self::new(limbs)
+        on_lanes(test);
+    }
+
+    #[test]
+    fn integers_around_p_are_reduced() {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn test() {
+            for sample in samples::<Fr>() {
+                for loose in [
+                    Elements::pack(&[sample; 8]).loose(),
+                    Elements::pack(&[sample; 8]).loose().plus_p::<1>(),
+                ] {
+                    let mut reduced = [Fr::ONE; 8];
+                    scatter(reduced.each_mut(), loose.carry().canonical());
+                    assert!(reduced == [sample; 8]);
+                }
+            }
+        }
+        on_lanes(test);
+    }
+
+    #[test]
+    fn what_is_scattered_was_gathered() {
+        #[target_feature(enable = "avx512f,avx512ifma")]
+        fn test() {
+            for eight in samples::<Fr>().as_chunks::<8>().0 {
+                let mut copy = [Fr::ZERO; 8];
+                let gathered = gather(eight.each_ref());
+                assert_eq!(gathered.unpack(), *eight);
+                scatter(copy.each_mut(), gathered);
+                assert_eq!(copy, *eight);
+            }
+        }
+        on_lanes(test);
     }
 }

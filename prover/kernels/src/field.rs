@@ -9,75 +9,15 @@
 #![allow(clippy::needless_range_loop, reason = "an index runs over several arrays at once")]
 
 use crate::lanes::{load, store};
+pub use crate::modulus::{MASK, Modulus};
 use crate::point::element;
-use ark_bn254::{Fq, Fr};
-use ark_ff::{BigInt, PrimeField};
+use ark_bn254::Fq;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
-
-/// All bits of a limb.
-pub const MASK: u64 = (1 << 52) - 1;
-
-/// A field whose modulus the vector code can work with.
-pub trait Modulus: PrimeField<BigInt = BigInt<4>> {
-    /// p in limbs.
-    const P: [u64; 5] = limbs(Self::MODULUS.0);
-    /// `-1/p mod 2^52`.
-    const NEGATED_INVERSE: u64 = negated_inverse(Self::P[0]);
-    /// The integer of the Montgomery form.
-    fn words(&self) -> &[u64; 4];
-    /// To replace the integer, which must be below p in the end.
-    fn words_mut(&mut self) -> &mut [u64; 4];
-}
-
-impl Modulus for Fq {
-    fn words(&self) -> &[u64; 4] {
-        &self.0.0
-    }
-    fn words_mut(&mut self) -> &mut [u64; 4] {
-        &mut self.0.0
-    }
-}
-
-impl Modulus for Fr {
-    fn words(&self) -> &[u64; 4] {
-        &self.0.0
-    }
-    fn words_mut(&mut self) -> &mut [u64; 4] {
-        &mut self.0.0
-    }
-}
-
-/// The bounds in this file need no more than this of a modulus.
-const _: () = assert!(
-    Fq::MODULUS.0[3] == Fr::MODULUS.0[3] && Fq::MODULUS.0[2] >> 2 == Fr::MODULUS.0[2] >> 2,
-    "126 bits are the same"
-);
-
-const fn negated_inverse(odd: u64) -> u64 {
-    let mut inverse = 1u64;
-    let mut i = 0;
-    while i < 6 {
-        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
-        i += 1;
-    }
-    inverse.wrapping_neg() & MASK
-}
 
 /// `QUOTIENTS[i] = ⌊i · 2^253 / p⌋`: how often p certainly fits into an integer whose bits from
 /// 253 on are i.
 const QUOTIENTS: [u64; 8] = [0, 0, 1, 1, 2, 3, 3, 4];
-
-/// Words cut into limbs.
-pub const fn limbs(w: [u64; 4]) -> [u64; 5] {
-    [
-        w[0] & MASK,
-        (w[0] >> 52 | w[1] << 12) & MASK,
-        (w[1] >> 40 | w[2] << 24) & MASK,
-        (w[2] >> 28 | w[3] << 36) & MASK,
-        w[3] >> 16,
-    ]
-}
 
 /// Eight integers in limbs of 52 bits: each limb below `2^52`, none negative.
 #[derive(Clone, Copy)]
@@ -98,33 +38,44 @@ pub fn all(word: u64) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub fn mul<M: Modulus>(a: &Elements<M>, b: &Elements<M>) -> Elements<M> {
-    mul_loose(a, b).carry()
+    let [product] = products([a], [b]);
+    product.carry()
 }
 
-/// `a·b / 2^260`, below `a·b / 2^260 + p`, in limbs below `2^57`.
+/// K products `a·b / 2^260`, each below `a·b / 2^260 + p`, in limbs below `2^57`.
 ///
-/// It is `(a·b + m·p) / 2^260`, where m makes the sum divisible. The whole product comes first:
-/// then only the reduction is a chain of dependent instructions, and a short one.
+/// A product is `(a·b + m·p) / 2^260`, where m makes the sum divisible. `a·b` comes first: then only
+/// the reduction is a chain of dependent instructions, and a short one. Two products that do not
+/// depend on each other hide it behind each other.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub fn mul_loose<M: Modulus>(a: &Elements<M>, b: &Elements<M>) -> Loose<M> {
+pub fn products<M: Modulus, const K: usize>(
+    a: [&Elements<M>; K],
+    b: [&Elements<M>; K],
+) -> [Loose<M>; K] {
     let zero = _mm512_setzero_si512();
-    let mut sums = [zero; 10];
+    let mut sums = [[zero; 10]; K];
     for i in 0..5 {
         for j in 0..5 {
-            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], a.0[j], b.0[i]);
-            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], a.0[j], b.0[i]);
+            for (sums, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+                sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], a.0[j], b.0[i]);
+                sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], a.0[j], b.0[i]);
+            }
         }
     }
     for i in 0..5 {
-        let m = _mm512_madd52lo_epu64(zero, sums[i], all(M::NEGATED_INVERSE));
+        let m = sums.map(|sums| _mm512_madd52lo_epu64(zero, sums[i], all(M::NEGATED_INVERSE)));
         for j in 0..5 {
-            sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(M::P[j]));
-            sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(M::P[j]));
+            for (sums, m) in sums.iter_mut().zip(m) {
+                sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(M::P[j]));
+                sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(M::P[j]));
+            }
         }
-        sums[i + 1] = _mm512_add_epi64(sums[i + 1], _mm512_srli_epi64::<52>(sums[i]));
+        for sums in &mut sums {
+            sums[i + 1] = _mm512_add_epi64(sums[i + 1], _mm512_srli_epi64::<52>(sums[i]));
+        }
     }
-    Loose::new([sums[5], sums[6], sums[7], sums[8], sums[9]])
+    sums.map(|sums| Loose::new([sums[5], sums[6], sums[7], sums[8], sums[9]]))
 }
 
 impl<M: Modulus> Loose<M> {
@@ -312,15 +263,14 @@ impl<M: Modulus> Elements<M> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::lanes::Lanes;
-    use ark_ff::{AdditiveGroup, BigInteger, Field, UniformRand};
-
-    const P: [u64; 5] = Fq::P;
+    use ark_bn254::Fr;
+    use ark_ff::{BigInt, BigInteger};
 
     /// Elements whose Montgomery forms are the extreme integers, and random ones.
-    fn samples() -> Vec<Fq> {
+    pub fn samples<M: Modulus>() -> Vec<M> {
         let mut rng = rand::thread_rng();
         let mut integers: Vec<BigInt<4>> = vec![BigInt::from(0u64), BigInt::from(1u64)];
         for bits in [51, 52, 53, 103, 104, 155, 156, 208, 252, 253] {
@@ -331,19 +281,19 @@ mod tests {
             integers.push(power);
         }
         for below in 1..4u64 {
-            let mut integer = Fq::MODULUS;
+            let mut integer = M::MODULUS;
             integer.sub_with_borrow(&BigInt::from(below));
             integers.push(integer);
         }
-        let mut samples: Vec<Fq> = integers.into_iter().map(Fq::new_unchecked).collect();
-        samples.extend([Fq::ONE, -Fq::ONE]);
-        samples.extend((0..47).map(|_| Fq::rand(&mut rng)));
+        let mut samples: Vec<M> = integers.into_iter().map(|integer| element(integer.0)).collect();
+        samples.extend([M::ONE, -M::ONE]);
+        samples.extend((0..47).map(|_| M::rand(&mut rng)));
         samples
     }
 
     /// Calls `f` with eights such that every sample meets every other.
-    fn pairs(mut f: impl FnMut([Fq; 8], [Fq; 8])) {
-        let samples = samples();
+    fn pairs<M: Modulus>(mut f: impl FnMut([M; 8], [M; 8])) {
+        let samples = samples::<M>();
         let count = samples.len();
         for shift in 0..count {
             for first in (0..count).step_by(8) {
@@ -354,7 +304,7 @@ mod tests {
         }
     }
 
-    fn on_lanes(f: unsafe fn()) {
+    pub fn on_lanes(f: unsafe fn()) {
         match Lanes::detect() {
             Some(lanes) => lanes.run(f),
             None => println!("not run: this processor has no AVX-512 IFMA"),
@@ -364,10 +314,10 @@ mod tests {
     #[test]
     fn products_of_loose_operands_are_those_of_arkworks_and_stay_small() {
         #[target_feature(enable = "avx512f,avx512ifma")]
-        fn test() {
-            let sixteenth = Fq::from(16u64).inverse().expect("16 is not 0");
-            pairs(|a, b| {
-                let expected: [Fq; 8] = std::array::from_fn(|i| a[i] * b[i] * sixteenth);
+        fn test<M: Modulus>() {
+            let sixteenth = M::from(16u64).inverse().expect("16 is not 0");
+            pairs::<M>(|a, b| {
+                let expected: [M; 8] = std::array::from_fn(|i| a[i] * b[i] * sixteenth);
                 let (x, y) = (Elements::pack(&a), Elements::pack(&b));
                 assert_eq!(mul(&x, &y).unpack(), expected);
                 // The largest operands that `addition` multiplies: 14.6 p by 1.1 p.
@@ -384,19 +334,20 @@ mod tests {
                     assert!(limb(product.0, j).iter().all(|limb| *limb <= MASK), "limb {j}");
                 }
                 let top = limb(product.0, 4);
-                assert!(top.iter().all(|limb| *limb <= P[4] + P[4] / 5), "below 1.2 p");
+                assert!(top.iter().all(|limb| *limb <= M::P[4] + M::P[4] / 5), "below 1.2 p");
             });
         }
-        on_lanes(test);
+        on_lanes(test::<Fq>);
+        on_lanes(test::<Fr>);
     }
 
     #[test]
     fn sums_differences_and_opposites_are_those_of_arkworks() {
         #[target_feature(enable = "avx512f,avx512ifma")]
-        fn test() {
-            pairs(|a, b| {
+        fn test<M: Modulus>() {
+            pairs::<M>(|a, b| {
                 let (x, y) = (Elements::pack(&a).loose(), Elements::pack(&b).loose());
-                let each = |f: fn(Fq, Fq) -> Fq| std::array::from_fn(|i| f(a[i], b[i]));
+                let each = |f: fn(M, M) -> M| std::array::from_fn(|i| f(a[i], b[i]));
                 assert_eq!(x.add(&y).carry().unpack(), each(|a, b| a + b));
                 assert_eq!(x.sub(&y).plus_p::<1>().carry().unpack(), each(|a, b| a - b));
                 let expected = std::array::from_fn(|i| if i % 2 == 0 { a[i] } else { -a[i] });
@@ -408,14 +359,15 @@ mod tests {
                 );
             });
         }
-        on_lanes(test);
+        on_lanes(test::<Fq>);
+        on_lanes(test::<Fr>);
     }
 
     #[test]
     fn reduction_keeps_the_element_and_its_bound() {
         #[target_feature(enable = "avx512f,avx512ifma")]
-        fn test() {
-            pairs(|a, b| {
+        fn test<M: Modulus>() {
+            pairs::<M>(|a, b| {
                 // From p to 5 p, with limbs that borrow and carry.
                 let (x, y) = (Elements::pack(&a).loose(), Elements::pack(&b).loose());
                 for (loose, expected) in [
@@ -428,19 +380,20 @@ mod tests {
                     assert_eq!(reduced.unpack(), expected);
                     let mut top = [0; 8];
                     store(&mut top, reduced.0[4]);
-                    assert!(top.iter().all(|top| *top < P[4] + P[4] / 3 * 2), "below 5/3 p");
+                    assert!(top.iter().all(|top| *top < M::P[4] + M::P[4] / 3 * 2), "below 5/3 p");
                 }
             });
         }
-        on_lanes(test);
+        on_lanes(test::<Fq>);
+        on_lanes(test::<Fr>);
     }
 
     #[test]
     fn multiples_of_p_are_noticed() {
         #[target_feature(enable = "avx512f,avx512ifma")]
-        fn test() {
-            let zero = Elements::pack(&[Fq::ZERO; 8]).loose();
-            let mixed = |lane: usize| if lane < 3 { Fq::ZERO } else { Fq::ONE };
+        fn test<M: Modulus>() {
+            let zero = Elements::pack(&[M::ZERO; 8]).loose();
+            let mixed = |lane: usize| if lane < 3 { M::ZERO } else { M::ONE };
             let mixed = Elements::pack(&std::array::from_fn(mixed));
             for multiple in [zero.plus_p::<1>(), zero.plus_p::<2>(), zero.plus_p::<3>()] {
                 assert_eq!(multiple.carry().may_be_multiple_of_p(), 0xff);
@@ -448,6 +401,7 @@ mod tests {
             }
             assert_eq!(mixed.may_be_zero(), 7);
         }
-        on_lanes(test);
+        on_lanes(test::<Fq>);
+        on_lanes(test::<Fr>);
     }
 }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "intrinsics that take pointers, and calls that need AVX-512")]
 
 use crate::addition::{self, Scratch, Sum};
+use crate::elementwise;
 use crate::passes::{self, Coset, Order, Scale};
 use crate::point::Point;
 use ark_bn254::Fr;
@@ -42,6 +43,18 @@ impl Lanes {
 }
 
 impl Lanes {
+    /// See [`elementwise::invert`].
+    pub fn invert(self, elements: &mut [[Fr; 16]], scratch: &mut Vec<elementwise::Step>) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { elementwise::invert(elements, scratch) }
+    }
+
+    /// See [`elementwise::multiply_steps`].
+    pub fn multiply(self, left: &mut [[Fr; 16]], right: &[[Fr; 16]]) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { elementwise::multiply_steps(left, right) }
+    }
+
     /// See [`passes::columns_first`].
     pub fn columns_first(
         self,

@@ -1,7 +1,9 @@
-//! Multi-scalar multiplication in BN254's G1, most of the cost of a proof.
+//! Multi-scalar multiplication in BN254's G1 and FFTs over its scalar field: most of the cost of a
+//! proof.
 //!
-//! On a processor with AVX-512 IFMA it runs on vectors (`pippenger` on `addition` on `field`);
-//! elsewhere arkworks does it. Both give the same point. Nothing here runs in constant time.
+//! On a processor with AVX-512 IFMA they run on vectors (`pippenger` on `addition` on `field`;
+//! `passes` on `butterflies` on `field`); elsewhere arkworks does them. Both give the same points
+//! and elements. Nothing here runs in constant time.
 
 #[cfg(target_arch = "x86_64")]
 mod addition;
@@ -12,10 +14,13 @@ mod digits;
 mod domain;
 #[cfg(target_arch = "x86_64")]
 mod eights;
+mod elementwise;
 #[cfg(target_arch = "x86_64")]
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod modulus;
 #[cfg(target_arch = "x86_64")]
 mod passes;
 #[cfg(target_arch = "x86_64")]
@@ -24,6 +29,7 @@ mod pippenger;
 mod point;
 
 pub use domain::Domain;
+pub use elementwise::{batch_inverse, multiply};
 
 use ark_bn254::{Fr, G1Affine, G1Projective};
 use ark_ec::VariableBaseMSM;

@@ -252,7 +252,7 @@ pub fn columns_between(
         load_columns(c, columns, from, other);
         reversed_to_natural(other, &scratch.factors);
         for (ab, c) in data.iter_mut().zip(other.iter()) {
-            // From 0.4 p to 29.1 p.
+            // From 0.4 p to 27.2 p.
             *ab = mul(&ab.carry(), &coset.product.get()).loose().sub(c).plus_p::<26>();
         }
         finish_columns(tile, at, inverse, data);

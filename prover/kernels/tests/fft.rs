@@ -5,7 +5,7 @@ use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, BigInt, BigInteger, FftField, Field, PrimeField, UniformRand};
 use ark_groth16::r1cs_to_qap::{LibsnarkReduction, R1CSToQAP};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
-use kerros_kernels::{Domain, Path};
+use kerros_kernels::{Domain, Path, batch_inverse, multiply};
 use rand::Rng;
 
 /// Both, if this processor has both.
@@ -58,19 +58,20 @@ fn inputs(len: usize) -> Vec<Vec<Fr>> {
 fn transforms_are_those_of_arkworks(log_n: u32) {
     let plain = Radix2EvaluationDomain::<Fr>::new(1 << log_n).expect("small");
     let coset = plain.get_coset(Fr::GENERATOR).expect("not 0");
-    for path in paths() {
-        let domain = Domain::new(path, log_n).expect("small");
-        for (i, input) in inputs(1 << log_n).into_iter().enumerate() {
-            let check = |f: fn(&Domain, &mut Vec<Fr>), expected: Vec<Fr>, what: &str| {
+    let domains = paths().into_iter().map(|path| (path, Domain::new(path, log_n).expect("small")));
+    let domains: Vec<_> = domains.collect();
+    for (i, input) in inputs(1 << log_n).into_iter().enumerate() {
+        let check = |f: fn(&Domain, &mut Vec<Fr>), expected: Vec<Fr>, what: &str| {
+            for (path, domain) in &domains {
                 let mut values = input.clone();
-                f(&domain, &mut values);
+                f(domain, &mut values);
                 assert!(values == expected, "{what} of 2^{log_n}, input {i}, path {path}");
-            };
-            check(Domain::fft, plain.fft(&input), "fft");
-            check(Domain::ifft, plain.ifft(&input), "ifft");
-            check(Domain::coset_fft, coset.fft(&input), "coset fft");
-            check(Domain::coset_ifft, coset.ifft(&input), "coset ifft");
-        }
+            }
+        };
+        check(Domain::fft, plain.fft(&input), "fft");
+        check(Domain::ifft, plain.ifft(&input), "ifft");
+        check(Domain::coset_fft, coset.fft(&input), "coset fft");
+        check(Domain::coset_ifft, coset.ifft(&input), "coset ifft");
     }
 }
 
@@ -107,22 +108,21 @@ fn expected_quotient(a: &[Fr], b: &[Fr], c: &[Fr]) -> Vec<Fr> {
 
 fn quotients_are_those_of_arkworks(log_n: u32) {
     let len = (1 << log_n) - 1;
-    for path in paths() {
-        let domain = Domain::new(path, log_n).expect("small");
-        let inputs = inputs(len);
-        for i in 0..inputs.len() {
-            let of = |shift: usize| {
-                let mut values = inputs[(i + shift) % inputs.len()].clone();
-                values.resize(len, Fr::ZERO);
-                values
-            };
-            for [a, b, c] in [[of(0), of(0), of(0)], [of(0), of(1), of(2)], [of(3), of(0), of(1)]] {
-                let expected = expected_quotient(&a, &b, &c);
-                let mut with_input = a;
-                with_input.push(Fr::ONE);
-                let quotient = domain.quotient(with_input, b, c);
-                assert!(quotient == expected, "2^{log_n}, input {i}, path {path}");
-            }
+    let domains = paths().into_iter().map(|path| (path, Domain::new(path, log_n).expect("small")));
+    let domains: Vec<_> = domains.collect();
+    let inputs = inputs(len);
+    for i in 0..inputs.len() {
+        let [a, b, c] = [i, i + 3, 2 * i + 1].map(|i| {
+            let mut values = inputs[i % inputs.len()].clone();
+            values.resize(len, Fr::ZERO);
+            values
+        });
+        let expected = expected_quotient(&a, &b, &c);
+        let mut with_input = a;
+        with_input.push(Fr::ONE);
+        for (path, domain) in &domains {
+            let quotient = domain.quotient(with_input.clone(), b.clone(), c.clone());
+            assert!(quotient == expected, "2^{log_n}, input {i}, path {path}");
         }
     }
 }
@@ -134,5 +134,26 @@ fn quotients_of_small_sizes() {
 
 #[test]
 fn quotients_of_large_sizes() {
-    [16, 18].into_iter().for_each(quotients_are_those_of_arkworks);
+    [16, 17].into_iter().for_each(quotients_are_those_of_arkworks);
+}
+
+#[test]
+fn inverses_and_products_of_any_length() {
+    for len in [0, 1, 15, 16, 17, 1_000, 8_191, 8_192, 8_193, 50_000] {
+        for elements in if len == 0 { vec![Vec::new()] } else { inputs(len) } {
+            let mut expected = elements.clone();
+            ark_ff::batch_inversion(&mut expected);
+            for path in paths() {
+                let mut inverses = elements.clone();
+                batch_inverse(path, &mut inverses);
+                assert!(inverses == expected, "{len} elements, path {path}");
+                let mut products = elements.clone();
+                products.rotate_left(elements.len() / 3);
+                let expected = products.iter().zip(&elements).map(|(a, b)| *a * b);
+                let expected: Vec<Fr> = expected.collect();
+                multiply(path, &mut products, &elements);
+                assert!(products[..elements.len()] == expected, "{len} elements, path {path}");
+            }
+        }
+    }
 }
