@@ -6,8 +6,6 @@ use ark_ff::UniformRand;
 use kerros_kernels::{Domain, Path};
 use rustix::time::{ClockId, clock_gettime};
 
-const REPEATS: usize = 7;
-
 fn main() {
     let sizes: Vec<u32> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
     println!("path {}, {} threads", Path::detect(), rayon::current_num_threads());
@@ -45,7 +43,7 @@ fn report(
     f: impl Fn(&Domain, [Vec<Fr>; 3]) -> Vec<Fr>,
 ) {
     let mut times = [const { Vec::new() }; 4];
-    for _ in 0..REPEATS {
+    for _ in 0..if log_n > 20 { 3 } else { 7 } {
         let (input, other) = (inputs.clone(), inputs.clone());
         let (result, our_cpu, our_wall) = timed(|| f(ours, input));
         let (expected, stock_cpu, stock_wall) = timed(|| f(stock, other));
