@@ -33,7 +33,8 @@ impl Kernels {
     /// For a ledger of `2^k`, with `[L_i(τ)]_1` by index.
     pub fn new(path: Path, k: u8, lagrange: &[G1Affine]) -> Self {
         let lagrange = lagrange.iter().map(|point| PreparedG1::from(*point)).collect();
-        let domain = Domain::new(path, u32::from(k)).expect("a ledger's domain is one of the field");
+        let domain =
+            Domain::new(path, u32::from(k)).expect("a ledger's domain is one of the field");
         Self { path, domain, lagrange }
     }
 }

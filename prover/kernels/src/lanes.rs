@@ -6,10 +6,15 @@
 #![allow(unsafe_code, reason = "intrinsics that take pointers, and calls that need AVX-512")]
 
 use crate::addition::{self, Scratch};
+use crate::elementwise;
 use crate::kernel::{Kernel, Sum};
+use crate::passes::{self, Coset, Order, Scale};
 use crate::point::{Prepared, PreparedG1, PreparedG2};
+use ark_bn254::Fr;
 use std::arch::x86_64::{
-    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_loadu_si512, _mm512_storeu_si512,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm256_storeu_si256,
+    _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_extracti64x4_epi64, _mm512_inserti64x4,
+    _mm512_loadu_si512, _mm512_storeu_si512,
 };
 
 /// Shows that this processor has AVX-512 IFMA.
@@ -58,6 +63,93 @@ impl Kernel<PreparedG2> for Lanes {
     ) {
         // SAFETY: `detect` saw both features that `addition::add_all` enables.
         unsafe { addition::add_all(from, into, sums, scratch) }
+    }
+}
+
+impl Lanes {
+    /// See [`elementwise::invert`].
+    pub fn invert(self, elements: &mut [[Fr; 16]], scratch: &mut Vec<elementwise::Step>) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { elementwise::invert(elements, scratch) }
+    }
+
+    /// See [`elementwise::multiply_steps`].
+    pub fn multiply(self, left: &mut [[Fr; 16]], right: &[[Fr; 16]]) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { elementwise::multiply_steps(left, right) }
+    }
+
+    /// See [`passes::columns_first`].
+    pub fn columns_first(
+        self,
+        tile: &mut [&mut [Fr]],
+        order: &Order,
+        scratch: &mut passes::Scratch,
+    ) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { passes::columns_first(tile, order, scratch) }
+    }
+
+    /// See [`passes::rows_last`].
+    pub fn rows_last(
+        self,
+        rows: &[Fr],
+        out: &mut [&mut [Fr]],
+        order: &Order,
+        group: usize,
+        scale: Option<&Scale>,
+        scratch: &mut passes::Scratch,
+    ) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { passes::rows_last(rows, out, order, group, scale, scratch) }
+    }
+
+    /// See [`passes::rows_between`].
+    pub fn rows_between(
+        self,
+        rows: [&mut [Fr]; 3],
+        inverse: &Order,
+        coset: &Coset,
+        group: usize,
+        scratch: &mut passes::Scratch,
+    ) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { passes::rows_between(rows, inverse, coset, group, scratch) }
+    }
+
+    /// See [`passes::columns_between`].
+    pub fn columns_between(
+        self,
+        tile: &mut [&mut [Fr]],
+        others: [&[Fr]; 2],
+        tables: (&Order, &Coset),
+        first: usize,
+        scratch: &mut passes::Scratch,
+    ) {
+        // SAFETY: `detect` saw both features that the function enables.
+        unsafe { passes::columns_between(tile, others, tables, first, scratch) }
+    }
+}
+
+/// Four words in each half.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn load_two(low: &[u64; 4], high: &[u64; 4]) -> __m512i {
+    // SAFETY: the references cover the 32 bytes read each; the instructions need no alignment.
+    let (low, high) = unsafe {
+        (_mm256_loadu_si256(low.as_ptr().cast()), _mm256_loadu_si256(high.as_ptr().cast()))
+    };
+    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+}
+
+/// Four words of each half.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub fn store_two(low: &mut [u64; 4], high: &mut [u64; 4], vector: __m512i) {
+    // SAFETY: the references cover the 32 bytes written each; the instructions need no alignment.
+    unsafe {
+        _mm256_storeu_si256(low.as_mut_ptr().cast(), _mm512_castsi512_si256(vector));
+        _mm256_storeu_si256(high.as_mut_ptr().cast(), _mm512_extracti64x4_epi64::<1>(vector));
     }
 }
 

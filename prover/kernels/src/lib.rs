@@ -1,25 +1,38 @@
-//! Multi-scalar multiplication in BN254's G1 and G2, most of the cost of a proof.
+//! Multi-scalar multiplication in BN254's G1 and G2, and FFTs over its scalar field: most of the cost
+//! of a proof.
 //!
 //! One Pippenger (`pippenger`) runs on one of two kernels, each for either group: vectors on a
 //! processor with AVX-512 IFMA (`addition` on `quadratic` on `field`), arkworks' arithmetic
-//! elsewhere (`portable`). All give the same point as arkworks. Nothing here runs in constant time.
+//! elsewhere (`portable`). FFTs run on vectors (`passes` on `butterflies` on `field`) or are
+//! arkworks'. All give the same points and elements as arkworks. Nothing here runs in constant time.
 
 #[cfg(target_arch = "x86_64")]
 mod addition;
 mod blocks;
+#[cfg(target_arch = "x86_64")]
+mod butterflies;
 mod digits;
+mod domain;
+#[cfg(target_arch = "x86_64")]
+mod eights;
+mod elementwise;
 #[cfg(target_arch = "x86_64")]
 mod field;
 mod halving;
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+mod modulus;
+#[cfg(target_arch = "x86_64")]
+mod passes;
 mod pippenger;
 mod point;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod quadratic;
 
+pub use domain::Domain;
+pub use elementwise::{batch_inverse, multiply};
 pub use point::{PreparedG1, PreparedG2};
 
 use ark_bn254::{G1Projective, G2Projective};

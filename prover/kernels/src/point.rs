@@ -1,5 +1,6 @@
 //! Points as the kernels take them: plain words that can be mapped from a file.
 
+use crate::modulus::Modulus;
 use ark_bn254::{Fq, Fq2, G1Affine, G2Affine, g1, g2};
 use ark_ec::AffineRepr;
 use ark_ec::short_weierstrass::{Affine, SWCurveConfig};
@@ -113,13 +114,38 @@ impl From<PreparedG2> for G2Affine {
     }
 }
 
-/// The element whose Montgomery form is congruent to an integer that may exceed p a few times.
-pub fn element(words: [u64; 4]) -> Fq {
-    let mut integer = BigInt(words);
-    while integer >= Fq::MODULUS {
-        integer.sub_with_borrow(&Fq::MODULUS);
+impl PreparedG1 {
+    /// Whether the words are those of a point of the curve, coordinates below p. (The curve's order is
+    /// prime.)
+    pub fn is_valid(&self) -> bool {
+        are_reduced(&self.0) && self.to_affine().is_on_curve()
     }
-    Fq::new_unchecked(integer)
+}
+
+impl PreparedG2 {
+    /// Whether the words are those of a point of the curve's subgroup of prime order, coordinates
+    /// below p.
+    pub fn is_valid(&self) -> bool {
+        let point = self.to_affine();
+        are_reduced(&self.0)
+            && point.is_on_curve()
+            && point.is_in_correct_subgroup_assuming_on_curve()
+    }
+}
+
+fn are_reduced(words: &[u64]) -> bool {
+    words.as_chunks().0.iter().all(|words| BigInt(*words) < Fq::MODULUS)
+}
+
+/// The element whose Montgomery form is congruent to an integer that may exceed p a few times.
+pub fn element<M: Modulus>(words: [u64; 4]) -> M {
+    let mut integer = BigInt(words);
+    while integer >= M::MODULUS {
+        integer.sub_with_borrow(&M::MODULUS);
+    }
+    let mut element = M::ZERO;
+    *element.words_mut() = integer.0;
+    element
 }
 
 /// How the sum of two points comes about.
