@@ -138,11 +138,12 @@ fn montgomery_gadgets_are_free_exactly_at_the_points_that_their_callers_exclude(
     let [p, q] = [5u64, 9].map(|n| montgomery(&BASE8.times(n.into())));
     // Equal summands: slope, u and v. In verify_if that needs 2^j·offset = k·A + m·B8 with integers
     // that the witness shows: for a key whose holder knows its logarithm to B8 that is the
-    // logarithm of the offset, which nobody knows. The point (0, 0) at the end needs the same.
+    // logarithm of the offset, which nobody knows.
     assert_eq!(free_on(p, p, |b, p, q| _ = p.add(b, &q)), 3);
     assert_eq!(free_on(p, q, |b, p, q| _ = p.add(b, &q)), 0);
     assert_eq!(free_on(p, q, |b, p, q| _ = p.double_add(b, &q)), 0);
     assert_eq!(free_on(origin, q, |b, p, q| _ = p.double_add(b, &q)), 0);
+    // (0, 0), of order 2: the point at the end of verify_if is of the subgroup of order ℓ.
     assert_eq!(free_on(origin, q, |b, p, _| _ = p.to_edwards(b)), 1);
     assert_eq!(free_on(p, q, |b, p, _| _ = p.to_edwards(b)), 0);
 }

@@ -166,9 +166,8 @@ fn odd_digits(magnitude: &BigInteger256, negative: bool) -> [i8; WINDOWS] {
 
 /// `2^250·N + k·P` with an odd `k ≡ 2h + 1 (mod ℓ)`, for P of order ℓ or 2ℓ. Assumes `v ≠ 0`.
 ///
-/// A digit is a wire ±v: the summand's v-coordinate. One equation over Fr ties all of them to h; as
-/// `c + qℓ < 8ℓ = r + 2^126 − …`, it is one of integers, except that for `h < 8ℓ − r < 2^126` it
-/// allows h + r as well.
+/// A digit is a wire ±v: the summand's v-coordinate. One equation over Fr ties all of them to h. It
+/// is one of integers, as `c + qℓ < 8ℓ`, except that for `h < 8ℓ − r < 2^126` h + r fits as well.
 fn challenge_multiple(b: &mut Builder, p: &Montgomery, h: &Num, digits: &Digits) -> Montgomery {
     let part = b.part("signature: scalars");
     let quotient = digits.quotient.map(|bit| boolean(b, Fr::from(bit)));
@@ -206,7 +205,7 @@ fn commitment(b: &mut Builder, key: &Edwards, h: &Num, digits: &Digits) -> Edwar
     nonzero_if(b, &p.v, &Num::one());
     let sum = challenge_multiple(b, &p, h, digits);
     let sum = add_response(b, sum, digits).add(b, &p.negated());
-    // The sum is (0, 0) only for somebody who can write N in A and B8.
+    // The sum is not (0, 0): −P has made the multiple of P even, so it is of the subgroup of order ℓ.
     sum.to_edwards(b).add_constant(b, &constants().correction)
 }
 
