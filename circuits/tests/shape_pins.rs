@@ -24,7 +24,7 @@ fn constraints_by_part() {
         ("journal: deposits", 280),
         ("journal: transfers", 1060),
         ("signature: message", 1776),
-        ("signature: curve", 10668),
+        ("signature: curve", 10290),
         ("signature: scalars", 1530),
         ("signature: hash", 1932),
         ("journal: exits", 760),
@@ -39,8 +39,8 @@ fn constraints_by_part() {
         ("fees", 9),
     ];
     assert_eq!(parts, pinned);
-    assert_eq!(report.constraints_total, 27_537);
-    assert!(report.constraints_per_transfer <= 3_935.0, "{}", report.constraints_per_transfer);
+    assert_eq!(report.constraints_total, 27_159);
+    assert!(report.constraints_per_transfer <= 3_872.0, "{}", report.constraints_per_transfer);
     assert_eq!(report.constraints_total, compiled().constraints.len());
 }
 
@@ -49,7 +49,7 @@ fn the_matrices_are_frozen() {
     let digest = blake3::Hash::from_bytes(compiled().digest());
     assert_eq!(
         digest.to_hex().as_str(),
-        "6b39c9dfd053f25d0a874cbe2b8906df091a192e078ad80e1d059cbfa204700e"
+        "d5ebbb2a3d76f9e3d186f77f2efe382f39fa31b89cb5cca00bc8d8e1eb5ce57e"
     );
     let other = Compiled::new(&Shape::new([2, 2, 5, 2, 2]).unwrap());
     assert_ne!(other.digest(), compiled().digest());

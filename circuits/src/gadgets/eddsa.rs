@@ -6,7 +6,7 @@
 //! - *Challenge.* `h = c + qℓ` with `c < ℓ` and three bits of q; c has 251 digits ±1, so that the
 //!   chain, begun at N, reaches `2^250·N + k·P` with an odd `k ≡ 2c + 1 (mod ℓ)`. The last addition,
 //!   of −P, makes it `2c·P = −8h·A`: the factor is then even, and P has order ℓ or 2ℓ.
-//! - *Response.* 84 windows of digits ±1, ±3, ±5, ±7 over constant tables add `m·B8` for an odd
+//! - *Response.* 63 windows of odd digits from −15 to 15 over constant tables add `m·B8` for an odd
 //!   integer m. `S` is `m mod ℓ`: it enters nothing but the equation, so it needs no range here.
 //! - `2^250·N` is taken off at the end, by the one complete addition: R8 may be neutral.
 //!
@@ -24,6 +24,7 @@ use crate::builder::{Builder, Num};
 use ark_bn254::Fr;
 use ark_ed_on_bn254::Fr as Scalar;
 use ark_ff::{AdditiveGroup, BigInteger, BigInteger256, Field, PrimeField, Zero};
+use inverses::Multiples;
 use kerros_protocol::eddsa::{BASE8, Point};
 use std::sync::OnceLock;
 
@@ -31,9 +32,9 @@ use std::sync::OnceLock;
 const DIGITS: usize = 251;
 /// Bits of `h / ℓ`: r < 8ℓ.
 const QUOTIENT_BITS: usize = 3;
-/// Windows of the response: the digits of every odd number below 8^84 = 2^252.
-const WINDOWS: usize = 84;
-const WINDOW_BITS: usize = 3;
+/// Windows of the response: the digits of every odd number below 16^63 = 2^252.
+const WINDOWS: usize = 63;
+const WINDOW_BITS: usize = 4;
 
 /// The witness of one signature.
 #[derive(Debug, Clone, Copy)]
@@ -61,10 +62,10 @@ struct Constants {
     correction: Point,
     /// Weights of the challenge's digits: 2^i, and `ℓ − 2^250` for the last. Their sum is `ℓ − 1`.
     weights: [Fr; DIGITS],
-    /// `tables[j]` has the multiples 1, 3, 5, 7 of `8^j·B8`.
+    /// `tables[j]` has the odd multiples of `16^j·B8`.
     tables: Vec<Table>,
-    /// The same multiples.
-    multiples: Vec<[Point; 4]>,
+    /// The same multiples, positive.
+    multiples: Vec<Multiples>,
 }
 
 /// A point of the prime-order subgroup whose logarithm nobody knows: the first counter for which
@@ -102,11 +103,10 @@ fn constants() -> &'static Constants {
         let mut base = Scalar::ONE;
         let (mut tables, mut multiples) = (Vec::new(), Vec::new());
         for _ in 0..WINDOWS {
-            // Three of ±1, ±3, ±5, ±7 have an odd sum, not 0 modulo ℓ: none are on a line.
-            let points = [1u64, 3, 5, 7].map(|n| BASE8.times(base * Scalar::from(n)));
-            tables.push(Table::new(points));
-            multiples.push(points);
-            base *= Scalar::from(8u64);
+            let point = BASE8.times(base);
+            tables.push(Table::new(&point));
+            multiples.push(inverses::multiples(&point));
+            base *= Scalar::from(1u64 << WINDOW_BITS);
         }
         let offset = offset_point();
         let doublings = BigInteger256::from(1u64) << (DIGITS as u32 - 1);
@@ -168,22 +168,21 @@ fn challenge_digits(mut c: BigInteger256) -> [bool; DIGITS] {
     std::array::from_fn(|i| if i + 1 < DIGITS { c.get_bit(i) } else { last })
 }
 
-/// The odd digits, −7 to 7, of an odd number below 2^252 or of its negative: what is left for the
+/// The odd digits, −15 to 15, of an odd number below 2^252 or of its negative: what is left for the
 /// windows above is made odd by borrowing from the window below.
 fn odd_digits(magnitude: &BigInteger256, negative: bool) -> [i8; WINDOWS] {
     std::array::from_fn(|j| {
         let bit = |i: usize| i8::from(magnitude.get_bit(WINDOW_BITS * j + i));
-        let borrowed = if j + 1 < WINDOWS { 8 * (bit(3) - 1) } else { 0 };
-        let digit = 1 + 2 * bit(1) + 4 * bit(2) + borrowed;
+        let borrowed = if j + 1 < WINDOWS { 16 * (bit(4) - 1) } else { 0 };
+        let digit = 1 + 2 * bit(1) + 4 * bit(2) + 8 * bit(3) + borrowed;
         if negative { -digit } else { digit }
     })
 }
 
 /// `2^250·N + k·P` with an odd `k ≡ 2h + 1 (mod ℓ)`, for P of order ℓ or 2ℓ. Assumes `v ≠ 0`.
 ///
-/// A digit is a wire ±v: the summand's v-coordinate. One equation over Fr ties all of them to h; as
-/// `c + qℓ < 8ℓ = r + 2^126 − …`, it is one of integers, except that for `h < 8ℓ − r < 2^126` it
-/// allows h + r as well.
+/// A digit is a wire ±v: the summand's v-coordinate. One equation over Fr ties all of them to h. It
+/// is one of integers, as `c + qℓ < 8ℓ`, except that for `h < 8ℓ − r < 2^126` h + r fits as well.
 fn challenge_multiple(b: &mut Builder, p: &Montgomery, h: &Num, digits: &Digits) -> Montgomery {
     let part = b.part("signature: scalars");
     let quotient = digits.quotient.map(|bit| boolean(b, Fr::from(bit)));
@@ -209,7 +208,7 @@ fn challenge_multiple(b: &mut Builder, p: &Montgomery, h: &Num, digits: &Digits)
 /// `sum + m·B8` for the odd number m of the response's digits.
 fn add_response(b: &mut Builder, sum: Montgomery, digits: &Digits) -> Montgomery {
     constants().tables.iter().zip(digits.response).fold(sum, |sum, (table, digit)| {
-        let entry = table.choose(b, usize::from(digit.unsigned_abs() / 2), digit < 0);
+        let entry = table.choose(b, digit);
         sum.add(b, &entry)
     })
 }
@@ -221,7 +220,7 @@ fn commitment(b: &mut Builder, key: &Edwards, h: &Num, digits: &Digits) -> Edwar
     nonzero_if(b, &p.v, &Num::one());
     let sum = challenge_multiple(b, &p, h, digits);
     let sum = add_response(b, sum, digits).add(b, &p.negated());
-    // The sum is (0, 0) only for somebody who can write N in A and B8.
+    // The sum is not (0, 0): −P has made the multiple of P even, so it is of the subgroup of order ℓ.
     sum.to_edwards(b).add_constant(b, &constants().correction)
 }
 

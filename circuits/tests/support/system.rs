@@ -66,7 +66,7 @@ impl<'a> System<'a> {
         let idle_b = !on(&constraint.b) || a == Fr::ZERO;
         idle_a && idle_b && !on(&constraint.c)
     }
-    /// The wires of a constraint that are not known, at most three of them; a factor that is
+    /// The wires of a constraint that are not known, at most four of them; a factor that is
     /// known to be 0 hides the other one.
     pub fn unknowns(&self, number: usize, known: &[bool]) -> BTreeSet<u32> {
         let (constraint, [a, b, _]) = (&self.constraints[number], self.sides[number]);
@@ -79,7 +79,7 @@ impl<'a> System<'a> {
         {
             for (wire, _) in terms.iter().filter(|(w, _)| !hidden && !known[*w as usize]) {
                 unknown.insert(*wire);
-                if unknown.len() > 2 {
+                if unknown.len() > 3 {
                     return unknown;
                 }
             }
@@ -91,14 +91,22 @@ impl<'a> System<'a> {
         coefficient(&constraint.a, wire) * b + coefficient(&constraint.b, wire) * a
             - coefficient(&constraint.c, wire)
     }
-    /// The constraints with two unknowns each that hang together and have few unknowns in all.
+    /// Small sets of wires with the constraints that have no other unknown: the constraints with
+    /// two unknowns that hang together, and those with the same three unknowns or two of them.
     pub fn blocks(&self, known: &[bool]) -> Vec<(BTreeSet<u32>, Vec<usize>)> {
         let mut blocks: Vec<(BTreeSet<u32>, Vec<usize>)> = Vec::new();
         let mut block_of: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut triples: BTreeMap<BTreeSet<u32>, Vec<usize>> = BTreeMap::new();
+        let mut pairs: BTreeMap<BTreeSet<u32>, Vec<usize>> = BTreeMap::new();
         for number in 0..self.constraints.len() {
             let mut wires = self.unknowns(number, known);
-            if wires.len() != 2 {
-                continue;
+            match wires.len() {
+                2 => pairs.entry(wires.clone()).or_default().push(number),
+                3 => {
+                    triples.entry(wires).or_default().push(number);
+                    continue;
+                }
+                _ => continue,
             }
             let mut numbers = vec![number];
             let touched: BTreeSet<usize> =
@@ -109,6 +117,13 @@ impl<'a> System<'a> {
                 numbers.extend(others);
             }
             block_of.extend(wires.iter().map(|wire| (*wire, blocks.len())));
+            blocks.push((wires, numbers));
+        }
+        for (wires, mut numbers) in triples {
+            for left_out in &wires {
+                let pair = wires.iter().copied().filter(|wire| wire != left_out).collect();
+                numbers.extend(pairs.get::<BTreeSet<u32>>(&pair).into_iter().flatten());
+            }
             blocks.push((wires, numbers));
         }
         blocks.retain(|(wires, _)| (1..=BLOCK).contains(&wires.len()));

@@ -1,6 +1,6 @@
 //! What the chain of a signature will be divided by, inverted all at once.
 //!
-//! The chain in Montgomery form divides some 590 times, one division needing the result of the one before. In
+//! The chain in Montgomery form divides some 570 times, one division needing the result of the one before. In
 //! projective Edwards coordinates its points come without divisions, and with them all denominators: one
 //! inversion and some multiplications (Montgomery's trick) serve the whole signature. Whatever is wrong here
 //! only costs time: [`Builder::inverse`](crate::builder::Builder::inverse) checks what is foreseen.
@@ -46,6 +46,18 @@ impl Differences {
     }
 }
 
+/// 1, 3, … 15 times a point.
+pub(super) type Multiples = [EdwardsAffine; 8];
+
+pub(super) fn multiples(point: &Point) -> Multiples {
+    let once = EdwardsProjective::from(point.to_ark());
+    let double = once.double();
+    let odd = std::iter::successors(Some(once), |multiple| Some(*multiple + double));
+    let multiples: Vec<_> = odd.take(8).collect();
+    let affine = EdwardsProjective::normalize_batch(&multiples);
+    affine.try_into().expect("eight points")
+}
+
 /// The inverses that `commitment` asks for in its additions, in order.
 pub(super) fn inverses(key: &Point, digits: &Digits) -> Vec<Fr> {
     let p = -EdwardsProjective::from(key.to_ark()).double().double();
@@ -65,7 +77,7 @@ pub(super) fn inverses(key: &Point, digits: &Digits) -> Vec<Fr> {
         sum += middle;
     }
     for (multiples, digit) in constants().multiples.iter().zip(digits.response) {
-        let entry = multiples[usize::from(digit.unsigned_abs() / 2)].to_ark();
+        let entry = multiples[usize::from(digit.unsigned_abs() / 2)];
         meet(U::of_affine(&entry), U::of(&sum));
         sum += signed(entry, digit < 0);
     }
