@@ -2,13 +2,14 @@
 //!
 //! Architecture invariant: this crate knows no network, no database and no main chain.
 
+pub mod access;
 pub mod batch;
 pub mod builder;
+pub mod fees;
 pub mod gadgets;
 pub mod groth16;
 pub mod journal;
-pub mod ledger;
-pub mod posting;
 pub mod report;
 pub mod setup;
+pub mod touched;
 pub mod witness;

@@ -17,6 +17,7 @@ use support::*;
 #[test]
 fn constraints_by_part() {
     let report = report(&shape());
+    println!("{report}");
     let parts: Vec<(&str, usize)> =
         report.parts.iter().map(|part| (part.part.as_str(), part.constraints)).collect();
     let pinned = [

@@ -131,14 +131,15 @@ fn signed_entry(
 
 /// Enforces a signature of `message` under the key with x-coordinate `key_x` where the boolean
 /// `condition` is 1. Where it is 0, key_x may be anything: the check runs on B8 and its result
-/// is ignored.
+/// is ignored. Gives h, the hash of R8, key (B8 where it is not checked) and message: whoever
+/// absorbs it fixes them.
 pub fn verify_if(
     b: &mut Builder,
     condition: &Num,
     key_x: &Num,
     message: &Num,
     witness: &SignatureWitness,
-) {
+) -> Num {
     let part = b.part("signature: scalars");
     let s_bits = raw_bits(b, Fr::from(witness.s), S_BITS);
     at_most(b, &s_bits, &less_one(Scalar::MODULUS));
@@ -181,6 +182,7 @@ pub fn verify_if(
     let h = Num::from_bits(&h_bits);
     b.enforce(condition, &(&challenge - &h), &Num::zero());
     b.resume(part);
+    challenge
 }
 
 fn less_one(modulus: BigInteger256) -> BigInteger256 {
