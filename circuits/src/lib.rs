@@ -1,4 +1,4 @@
-//! The journal-and-ledger circuit of Kerros: gadgets, outline, witness, setup (SPEC.md section 6).
+//! The circuit of a Kerros batch: gadgets, outline, witness, setup (SPEC.md section 6).
 //!
 //! Architecture invariant: this crate knows no network, no database and no main chain.
 
