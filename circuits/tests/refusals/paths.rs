@@ -69,14 +69,20 @@ fn a_second_first_access_to_an_account_is_refused() {
 }
 
 #[test]
-fn a_first_access_under_another_index_is_refused() {
-    // The second path calls itself account 3: then it is not account 1's payment any more.
-    let scene = payments();
+fn an_access_that_goes_on_from_another_account_is_refused() {
+    // The second deposit says index 2 and names the holder of account 1, whose balance it reads: it
+    // would be credited at a point that nobody opens.
+    let mut scene = Scene::new();
+    scene.deposit(1, 1, 1, 100);
+    scene.deposit(1, 1, 1, 50);
     let mut w = scene.honest();
-    w.transfers[0].link.last = ONE;
-    (w.transfers[1].link.first, w.transfers[1].link.gap) = (ONE, ZERO);
-    w.transfers[1].from = fr(3);
-    list(&mut w, 6, 3);
+    w.deposits[1].index = fr(2);
+    assert_eq!(judge(&w).violated.len(), 1, "reads are not writes");
+    // With an opening of its own the circuit has nothing against it, but account 2 is another's.
+    w.deposits[0].link.last = ONE;
+    (w.deposits[1].link.first, w.deposits[1].link.gap) = (ONE, ZERO);
+    list(&mut w, 3, 2);
+    assert!(judge(&w).satisfied());
     scene.refuses(&w);
 }
 
