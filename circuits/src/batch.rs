@@ -3,18 +3,19 @@
 //! Public inputs: `[h, β, z, y, A, Δ, Z, n, domain]`. First everything that is fixed before the
 //! challenges, absorbed into h; then, with β and z, what is evaluated there.
 
+use crate::access::enforce_linked;
 use crate::builder::{Builder, Num};
+use crate::fees::enforce_fees;
 use crate::gadgets::poseidon::sponge;
 use crate::journal::{
     CollectWitness, DepositWitness, ExitWitness, Journal, OpenWitness, TransferWitness,
     sponge_start,
 };
-use crate::ledger::{Ledger, RowWitness};
-use crate::posting::{enforce_fees, enforce_posted};
+use crate::touched::Touched;
 use ark_bn254::Fr;
 use kerros_protocol::batch::Shape;
 
-/// A whole witness: every slot of every section and every ledger row.
+/// A whole witness: every slot of every section and the table of touched accounts.
 #[derive(Debug, Clone)]
 pub struct BatchWitness {
     /// O slots.
@@ -27,8 +28,8 @@ pub struct BatchWitness {
     pub exits: Vec<ExitWitness>,
     /// F slots.
     pub collects: Vec<CollectWitness>,
-    /// Ledger rows.
-    pub rows: Vec<RowWitness>,
+    /// The table of [`crate::touched`], ascending.
+    pub touched: Vec<Fr>,
     /// Size of the ledger.
     pub n: Fr,
     /// Chain and contract.
@@ -45,7 +46,7 @@ impl BatchWitness {
             transfers: vec![TransferWitness::padding(); t],
             exits: vec![ExitWitness::padding(); e],
             collects: vec![CollectWitness::default(); f],
-            rows: (0..shape.ledger_rows()).map(RowWitness::inactive).collect(),
+            touched: (0..=shape.accesses() as u64).rev().map(|below| -Fr::from(below)).collect(),
             n: Fr::from(1u64 << k),
             domain,
         }
@@ -80,7 +81,7 @@ pub fn synthesize<E>(
     let mut journal = Journal::default();
     for (slot, open) in witness.opens.iter().enumerate() {
         b.scope(|| format!("O[{slot}]."));
-        journal.open(b, slot, open);
+        journal.open(b, open);
     }
     for (slot, deposit) in witness.deposits.iter().enumerate() {
         b.scope(|| format!("D[{slot}]."));
@@ -98,12 +99,13 @@ pub fn synthesize<E>(
         b.scope(|| format!("F[{slot}]."));
         journal.collect(b, slot, collect);
     }
-    let ledger = Ledger::columns(b, &witness.rows, &n);
+    b.scope(String::new);
+    let touched = Touched::new(b, &witness.touched, &n);
 
     // The binding rule: h fixes all of it.
     b.part("sponge");
     let mut absorbed = std::mem::take(&mut journal.absorbed);
-    absorbed.extend(ledger.absorbed());
+    absorbed.extend(touched.absorbed());
     let computed_h = sponge(b, sponge_start(shape), &absorbed);
     let h = b.input(0, computed_h.value);
     b.enforce_equal(&computed_h, &h);
@@ -114,7 +116,8 @@ pub fn synthesize<E>(
     let computed_y = evaluate(b, &journal.published, &z);
     let y = b.input(3, computed_y.value);
     b.enforce_equal(&computed_y, &y);
-    let openings = ledger.openings(b, &beta, &z);
+    let openings = enforce_linked(b, &beta, &z, &journal.accesses);
+    touched.enforce_of(b, &z, &journal.accesses);
     let mut output = |position, computed: &Num| {
         let output = b.input(position, computed.value);
         b.enforce_equal(computed, &output);
@@ -123,7 +126,6 @@ pub fn synthesize<E>(
     let a = output(4, &openings.a);
     let delta = output(5, &openings.delta);
     let z_s = output(6, &openings.z_s);
-    enforce_posted(b, &beta, &z, &journal.entries, &ledger.rows);
     enforce_fees(b, &beta, &journal.fees, &journal.collected);
     Ok(Outputs { h: h.value, y: y.value, a, delta, z_s })
 }

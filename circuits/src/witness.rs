@@ -1,22 +1,23 @@
 //! From a sealed batch and the state before it to the circuit's witness.
 //!
-//! Records run in the order of their classes, signed ones by t; every step goes through
-//! [`kerros_protocol::transition`], and each row notes the account before and after its entry.
+//! Records run section by section, signed ones by t, forced exits last; every step goes through
+//! [`kerros_protocol::transition`], and each slot notes its accounts before the record. What links
+//! them follows from the slots alone: [`link`].
 
+mod link;
+
+pub use link::link;
+
+use crate::access::LinkWitness;
 use crate::batch::BatchWitness;
 use crate::gadgets::eddsa::SignatureWitness;
-use crate::journal::{
-    CollectWitness, DepositWitness, ExitWitness, OpenWitness, TransferWitness, class, flag,
-};
-use crate::ledger::RowWitness;
+use crate::journal::{CollectWitness, DepositWitness, ExitWitness, OpenWitness, TransferWitness};
 use ark_bn254::Fr;
 use ark_ff::AdditiveGroup;
 use kerros_protocol::account::{Account, AccountIndex, AssetId};
 use kerros_protocol::batch::{Authorisation, BatchDataError, SealedBatch, Shape};
-use kerros_protocol::commitment::point;
 use kerros_protocol::eddsa;
 use kerros_protocol::ledger::Ledger;
-use kerros_protocol::limits::{COMPOSITE_CLASS_SHIFT, COMPOSITE_INDEX_SHIFT};
 use kerros_protocol::rejection::Rejection;
 use kerros_protocol::transaction::{Exit, SignedTransaction, Transaction, Transfer};
 use kerros_protocol::transition;
@@ -72,41 +73,11 @@ pub struct Executed {
 
 struct Run {
     ledger: Ledger,
-    rows: BTreeMap<u64, RowWitness>,
     touched: BTreeMap<AccountIndex, Account>,
     fees: BTreeMap<u16, (u128, u128)>,
 }
 
 impl Run {
-    /// Notes a row: `account` before it, the balance after it.
-    fn row(
-        &mut self,
-        index: AccountIndex,
-        (class, t, side): (u64, u64, u64),
-        account: &Account,
-        balance_after: u64,
-        flags: u64,
-    ) -> Result<(), WitnessError> {
-        let composite = (u64::from(index.get()) << COMPOSITE_INDEX_SHIFT)
-            | (class << COMPOSITE_CLASS_SHIFT)
-            | (t << 1)
-            | side;
-        let row = RowWitness {
-            key: account.key,
-            owner: account.owner.to_fr(),
-            before: Fr::from(account.balance),
-            after: Fr::from(balance_after),
-            nonce: Fr::from(account.nonce),
-            asset: Fr::from(account.asset),
-            flags: std::array::from_fn(|bit| Fr::from(flags >> bit & 1)),
-            composite: Fr::from(composite),
-            x: point(index.get()),
-        };
-        match self.rows.insert(composite, row) {
-            None => Ok(()),
-            Some(_) => Err(WitnessError::Authorisations),
-        }
-    }
     fn touch(&mut self, index: AccountIndex) -> Account {
         let account = self.ledger.get(index);
         self.touched.entry(index).or_insert(account);
@@ -137,50 +108,46 @@ pub fn execute(
         return Err(WitnessError::Authorisations);
     }
     let mut witness = BatchWitness::empty(shape, before.k(), domain);
-    let mut run = Run {
-        ledger: before.clone(),
-        rows: BTreeMap::new(),
-        touched: BTreeMap::new(),
-        fees: BTreeMap::new(),
-    };
+    let mut run = Run { ledger: before.clone(), touched: BTreeMap::new(), fees: BTreeMap::new() };
     for (slot, record) in data.opens.iter().enumerate() {
         run.touch(record.index);
         transition::open(&mut run.ledger, record).map_err(refuse('O', slot))?;
-        let account = run.ledger.get(record.index);
-        let flags = flag::ACTIVE | flag::OPEN | flag::NAMES_KEY | flag::NAMES_OWNER;
-        run.row(record.index, (class::OPEN, slot as u64, 1), &account, 0, flags)?;
         witness.opens[slot] = OpenWitness {
             index: Fr::from(record.index.get()),
             asset: Fr::from(record.asset.get()),
             owner: record.owner.to_fr(),
             key: record.key.get(),
+            last: Fr::ZERO,
         };
     }
     for (slot, record) in data.deposits.iter().enumerate() {
         let account = run.touch(record.index);
         transition::deposit(&mut run.ledger, record).map_err(refuse('D', slot))?;
-        let after = run.ledger.get(record.index).balance;
-        let flags = flag::ACTIVE | flag::NAMES_KEY | flag::NAMES_OWNER;
-        run.row(record.index, (class::DEPOSIT, slot as u64, 1), &account, after, flags)?;
         witness.deposits[slot] = DepositWitness {
             index: Fr::from(record.index.get()),
             amount: Fr::from(record.amount),
             asset: Fr::from(record.asset.get()),
             key: record.key.get(),
             owner: record.owner.to_fr(),
+            before: Fr::from(account.balance),
+            nonce: Fr::from(account.nonce),
+            link: LinkWitness::default(),
         };
     }
     signed(&mut run, &mut witness, batch, domain)?;
     for (slot, record) in data.collects.iter().enumerate() {
         let account = run.touch(record.to);
         let asset = transition::collect(&mut run.ledger, record).map_err(refuse('F', slot))?;
-        let after = run.ledger.get(record.to).balance;
-        run.row(record.to, (class::COLLECT, slot as u64, 1), &account, after, flag::ACTIVE)?;
         run.fee(asset, 0, record.amount.into());
         witness.collects[slot] = CollectWitness {
             to: Fr::from(record.to.get()),
             amount: Fr::from(record.amount),
             asset: Fr::from(asset),
+            key: account.key,
+            owner: account.owner.to_fr(),
+            before: Fr::from(account.balance),
+            nonce: Fr::from(account.nonce),
+            link: LinkWitness::default(),
         };
     }
     forced(&mut run, &mut witness, batch)?;
@@ -189,10 +156,7 @@ pub fn execute(
             return Err(WitnessError::Fees { asset, paid, collected });
         }
     }
-    let inactive = shape.ledger_rows() - run.rows.len();
-    for (slot, row) in witness.rows[inactive..].iter_mut().zip(run.rows.into_values()) {
-        *slot = row;
-    }
+    link(&mut witness);
     Ok(Executed { witness, after: run.ledger, touched: run.touched.into_iter().collect() })
 }
 
@@ -244,9 +208,7 @@ fn signed(
         let spent = u64::try_from(u128::from(signed.transaction.amount()) + fee.value())
             .expect("the transition checked that the balance covers it");
         let left = payer.balance - spent;
-        let flags = flag::ACTIVE | flag::BUMP | flag::NAMES_KEY;
         let from = signed.transaction.from();
-        run.row(from, (class::SIGNED, t.into(), 0), &payer, left, flags)?;
         let [from, order, nonce] = [from.get(), t.into(), payer.nonce].map(Fr::from);
         let (amount, asset) = (Fr::from(signed.transaction.amount()), Fr::from(payer.asset));
         match (&signed.transaction, credited) {
@@ -256,9 +218,6 @@ fn signed(
                 if transfer.to == transfer.from {
                     payee = Account { balance: left, nonce: payer.nonce + 1, ..payer };
                 }
-                let after = payee.balance + transfer.amount;
-                let flags = flag::ACTIVE | flag::NAMES_KEY | flag::NAMES_OWNER;
-                run.row(transfer.to, (class::SIGNED, t.into(), 1), &payee, after, flags)?;
                 witness.transfers[slot] = TransferWitness {
                     from,
                     to: Fr::from(transfer.to.get()),
@@ -268,8 +227,14 @@ fn signed(
                     nonce,
                     asset,
                     key: payer.key,
+                    owner: payer.owner.to_fr(),
+                    before: Fr::from(payer.balance),
+                    link: LinkWitness::default(),
                     payee_key: payee.key,
                     payee_owner: payee.owner.to_fr(),
+                    payee_before: Fr::from(payee.balance),
+                    payee_nonce: Fr::from(payee.nonce),
+                    payee_link: LinkWitness::default(),
                     signature,
                 };
             }
@@ -285,6 +250,8 @@ fn signed(
                     nonce,
                     key: payer.key,
                     owner: payer.owner.to_fr(),
+                    before: Fr::from(payer.balance),
+                    link: LinkWitness::default(),
                     signature,
                 };
             }
@@ -344,13 +311,6 @@ fn forced(
         if ran != *record {
             return Err(WitnessError::ForcedExit { record: slot });
         }
-        let all = account.owner == record.recipient;
-        let mut flags = flag::ACTIVE | flag::NAMES_OWNER;
-        if all {
-            flags |= flag::ALL;
-        }
-        let after = account.balance - record.amount;
-        run.row(record.from, (class::FORCED, slot as u64, 0), &account, after, flags)?;
         witness.exits[slot] = ExitWitness {
             from: Fr::from(record.from.get()),
             amount: Fr::from(record.amount),
@@ -359,9 +319,11 @@ fn forced(
             asset: Fr::from(account.asset),
             recipient: record.recipient.to_fr(),
             order: Fr::from(slot as u64),
-            nonce: Fr::ZERO,
+            nonce: Fr::from(account.nonce),
             key: account.key,
             owner: account.owner.to_fr(),
+            before: Fr::from(account.balance),
+            link: LinkWitness::default(),
             signature: SignatureWitness::masked(),
         };
     }

@@ -11,7 +11,7 @@ pub use record::{CollectRecord, DepositRecord, ExitRecord, OpenRecord, TransferR
 pub use sealed::{Authorisation, SealedBatch};
 
 use crate::encoding::{DecodeError, Reader};
-use crate::limits::{LEDGER_ROWS_MAX, ORDERED_MAX};
+use crate::limits::{ACCESSES_MAX, ORDERED_MAX};
 use ark_bn254::Fr;
 use ark_ff::AdditiveGroup;
 use thiserror::Error;
@@ -51,9 +51,9 @@ pub enum ShapeError {
         /// T + E.
         have: u64,
     },
-    /// Inactive rows are numbered below `2^20`; counts are uint16.
-    #[error("{have} ledger rows, fewer than {LEDGER_ROWS_MAX} allowed, and no section above 65535")]
-    TooManyRows {
+    /// Accesses are numbered below `2^20`; counts are uint16.
+    #[error("{have} accesses, fewer than {ACCESSES_MAX} allowed, and no section above 65535")]
+    TooManyAccesses {
         /// L.
         have: u64,
     },
@@ -76,9 +76,9 @@ impl Shape {
         if ordered > u64::from(ORDERED_MAX) {
             return Err(ShapeError::TooManyOrdered { have: ordered });
         }
-        let rows = sections.iter().map(|n| u64::from(*n)).sum::<u64>() + u64::from(transfers);
-        if rows >= u64::from(LEDGER_ROWS_MAX) || sections.iter().any(|n| *n > 0xffff) {
-            return Err(ShapeError::TooManyRows { have: rows });
+        let accesses = sections.iter().map(|n| u64::from(*n)).sum::<u64>() + u64::from(transfers);
+        if accesses >= u64::from(ACCESSES_MAX) || sections.iter().any(|n| *n > 0xffff) {
+            return Err(ShapeError::TooManyAccesses { have: accesses });
         }
         Ok(Self { opens, deposits, transfers, exits, collects })
     }
@@ -86,8 +86,8 @@ impl Shape {
     pub fn sections(&self) -> [u32; 5] {
         [self.opens, self.deposits, self.transfers, self.exits, self.collects]
     }
-    /// L, the number of ledger rows: one a record, two a transfer.
-    pub fn ledger_rows(&self) -> usize {
+    /// L, the number of accesses to accounts: one a record, two a transfer.
+    pub fn accesses(&self) -> usize {
         self.sections().iter().sum::<u32>() as usize + self.transfers as usize
     }
     /// Number of elements `d_j`.

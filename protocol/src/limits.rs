@@ -22,19 +22,16 @@ pub const ORDER_BITS: u32 = 16;
 /// The last nonce: an account that has reached it can sign nothing more.
 pub const NONCE_LAST: u32 = u32::MAX;
 
-/// Bits below the index in a ledger row's composite: class (3) ‖ t (16) ‖ side (1).
-pub const COMPOSITE_INDEX_SHIFT: u32 = 20;
-/// Bits below the class in a composite.
-pub const COMPOSITE_CLASS_SHIFT: u32 = 17;
-/// Bits of a whole composite.
-pub const COMPOSITE_BITS: u32 = INDEX_BITS + COMPOSITE_INDEX_SHIFT;
+/// Bits of a time, an access's place in the order of execution (SPEC.md section 6).
+pub const TIME_BITS: u32 = 19;
+/// Bits below the index in an access's place. One more than a time has: a time that a gap takes
+/// below 0 must not reach the times of another index.
+pub const PLACE_INDEX_SHIFT: u32 = TIME_BITS + 1;
 
-/// Exclusive bound on ledger rows of a shape: an inactive row's composite is its row number and
-/// must stay below every active composite, which is at least `2^20`.
-pub const LEDGER_ROWS_MAX: u32 = 1 << COMPOSITE_INDEX_SHIFT;
+/// Exclusive bound on accesses of a shape: one a record, two a transfer.
+pub const ACCESSES_MAX: u32 = 1 << 20;
 /// Bound on transfers plus exits of a shape, so that `t` can number them all.
 pub const ORDERED_MAX: u32 = 1 << ORDER_BITS;
 
-const _: () = assert!(COMPOSITE_BITS == 48);
-const _: () = assert!(ORDER_BITS + 1 == COMPOSITE_CLASS_SHIFT);
+const _: () = assert!(6 << ORDER_BITS <= 1 << TIME_BITS);
 const _: () = assert!(INDEX_BITS == LEDGER_K_MAX as u32);

@@ -3,6 +3,7 @@
 use crate::builder::{Builder, Num};
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField};
+use kerros_protocol::account::two_to;
 
 /// A wire that is 0 or 1.
 pub fn boolean(b: &mut Builder, value: Fr) -> Num {
@@ -21,10 +22,12 @@ pub fn number(b: &mut Builder, value: Fr, width: u32) -> (Num, Vec<Num>) {
     (Num::from_bits(&bits), bits)
 }
 
-/// `value ∈ [0, 2^width)`, width ≤ 253.
+/// `value ∈ [0, 2^width)`, `1 ≤ width ≤ 253`. The top bit is what the lower ones leave: no wire.
 pub fn range(b: &mut Builder, value: &Num, width: u32) {
-    let (sum, _) = number(b, value.value, width);
-    b.enforce_equal(&sum, value);
+    let (low, _) = number(b, value.value, width - 1);
+    let unit = two_to(width - 1).inverse().expect("a power of two is not 0");
+    let top = &(value - &low) * unit;
+    b.enforce(&top, &(&Num::one() - &top), &Num::zero());
 }
 
 /// 1 if `value ≠ 0`, else 0: a boolean that the value determines.
@@ -80,10 +83,13 @@ mod tests {
         let wire = b.wire(Fr::from(4u64));
         range(&mut b, &wire, 3);
         let mut assignment = b.assignment().to_vec();
-        let first_bit = assignment.len() - 3;
-        // 4 = 2·1 + 2 with "bits" (0→0, 1→2, 2→0): the sum holds, the boolean does not.
+        let first_bit = assignment.len() - 2;
+        // 4 = 2·2 + 0 with "bits" (0→0, 1→2, the top one→0): the boolean does not hold.
         assignment[first_bit + 1] = Fr::from(2u64);
-        assignment[first_bit + 2] = Fr::ZERO;
+        assert!(first_violated(b.constraints(), &assignment).is_some());
+        // 8 = 4·2: neither does a top bit of 2.
+        let mut assignment = b.assignment().to_vec();
+        assignment[first_bit - 1] = Fr::from(8u64);
         assert!(first_violated(b.constraints(), &assignment).is_some());
     }
 

@@ -226,7 +226,8 @@ fn commitment(b: &mut Builder, key: &Edwards, h: &Num, digits: &Digits) -> Edwar
 
 /// Enforces a signature of `message` under the key with x-coordinate `key_x` where the boolean
 /// `condition` is 1. Where it is 0, key_x may be anything: the check runs on B8 and its result
-/// is ignored. Gives `Poseidon(R8, A, M)`, for whichever key it ran on.
+/// is ignored. Gives h, the hash of R8, key (B8 where it is not checked) and message: whoever
+/// absorbs it fixes them.
 pub fn verify_if(
     b: &mut Builder,
     condition: &Num,

@@ -1,5 +1,6 @@
 //! What a prover puts into the journal's slots; constrains nothing.
 
+use crate::access::LinkWitness;
 use crate::gadgets::eddsa::SignatureWitness;
 use ark_bn254::Fr;
 use ark_ff::AdditiveGroup;
@@ -16,6 +17,8 @@ pub struct OpenWitness {
     pub owner: Fr,
     /// Key.
     pub key: Fr,
+    /// 1 if no other record of the batch touches the account.
+    pub last: Fr,
 }
 
 /// Witness of a D slot.
@@ -31,6 +34,12 @@ pub struct DepositWitness {
     pub key: Fr,
     /// Owner.
     pub owner: Fr,
+    /// Balance before.
+    pub before: Fr,
+    /// The account's nonce.
+    pub nonce: Fr,
+    /// Place in the account's path.
+    pub link: LinkWitness,
 }
 
 /// Witness of a T slot.
@@ -52,10 +61,22 @@ pub struct TransferWitness {
     pub asset: Fr,
     /// Payer's key.
     pub key: Fr,
+    /// Payer's owner.
+    pub owner: Fr,
+    /// Payer's balance before.
+    pub before: Fr,
+    /// Place in the payer's path.
+    pub link: LinkWitness,
     /// Payee's key.
     pub payee_key: Fr,
     /// Payee's owner.
     pub payee_owner: Fr,
+    /// Payee's balance before the credit.
+    pub payee_before: Fr,
+    /// Payee's nonce.
+    pub payee_nonce: Fr,
+    /// Place in the payee's path.
+    pub payee_link: LinkWitness,
     /// Authorisation.
     pub signature: SignatureWitness,
 }
@@ -77,12 +98,16 @@ pub struct ExitWitness {
     pub recipient: Fr,
     /// Place in the sequencer's order; the slot number if forced.
     pub order: Fr,
-    /// Nonce if signed.
+    /// The account's nonce.
     pub nonce: Fr,
     /// The account's key.
     pub key: Fr,
     /// The account's owner.
     pub owner: Fr,
+    /// Balance before.
+    pub before: Fr,
+    /// Place in the account's path.
+    pub link: LinkWitness,
     /// Authorisation if signed.
     pub signature: SignatureWitness,
 }
@@ -96,24 +121,60 @@ pub struct CollectWitness {
     pub amount: Fr,
     /// The account's asset.
     pub asset: Fr,
+    /// The account's key.
+    pub key: Fr,
+    /// The account's owner.
+    pub owner: Fr,
+    /// Balance before.
+    pub before: Fr,
+    /// The account's nonce.
+    pub nonce: Fr,
+    /// Place in the account's path.
+    pub link: LinkWitness,
 }
 
 impl TransferWitness {
     /// An unused slot.
     pub fn padding() -> Self {
-        let [from, to, amount, fee, order, nonce, asset, key, payee_key, payee_owner] =
-            [Fr::ZERO; 10];
-        let signature = SignatureWitness::masked();
-        Self { from, to, amount, fee, order, nonce, asset, key, payee_key, payee_owner, signature }
+        Self {
+            from: Fr::ZERO,
+            to: Fr::ZERO,
+            amount: Fr::ZERO,
+            fee: Fr::ZERO,
+            order: Fr::ZERO,
+            nonce: Fr::ZERO,
+            asset: Fr::ZERO,
+            key: Fr::ZERO,
+            owner: Fr::ZERO,
+            before: Fr::ZERO,
+            link: LinkWitness::default(),
+            payee_key: Fr::ZERO,
+            payee_owner: Fr::ZERO,
+            payee_before: Fr::ZERO,
+            payee_nonce: Fr::ZERO,
+            payee_link: LinkWitness::default(),
+            signature: SignatureWitness::masked(),
+        }
     }
 }
 
 impl ExitWitness {
     /// An unused slot.
     pub fn padding() -> Self {
-        let [from, amount, fee, forced, asset, recipient, order, nonce, key, owner] =
-            [Fr::ZERO; 10];
-        let signature = SignatureWitness::masked();
-        Self { from, amount, fee, forced, asset, recipient, order, nonce, key, owner, signature }
+        Self {
+            from: Fr::ZERO,
+            amount: Fr::ZERO,
+            fee: Fr::ZERO,
+            forced: Fr::ZERO,
+            asset: Fr::ZERO,
+            recipient: Fr::ZERO,
+            order: Fr::ZERO,
+            nonce: Fr::ZERO,
+            key: Fr::ZERO,
+            owner: Fr::ZERO,
+            before: Fr::ZERO,
+            link: LinkWitness::default(),
+            signature: SignatureWitness::masked(),
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::ONE;
 use crate::support::*;
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
-use kerros_circuits::journal::class;
+use kerros_circuits::access::{LinkWitness, time};
 use kerros_circuits::witness::{WitnessError, execute};
 use kerros_protocol::account::Address;
 use kerros_protocol::amount::Fee;
@@ -20,10 +20,12 @@ fn attack_08_a_strangers_forced_exit_does_not_touch_the_victims_nonce() {
     assert_eq!(executed.after.get(index(1)).nonce, 8, "raised by the payment alone");
     let verdict = judge(&executed.witness);
     assert!(verdict.accepted(&scene.before, &executed.witness));
-    let row = row_at(&executed.witness, 1, class::FORCED, 0, 0);
-    let mut w = executed.witness;
-    w.rows[row].flags[2] = ONE;
-    assert!(!judge(&w).satisfied());
+    // Whatever nonce it claims to have found: the one that the payment left is read.
+    for nonce in [7u64, 9] {
+        let mut w = executed.witness.clone();
+        w.exits[0].nonce = fr(nonce);
+        assert_eq!(judge(&w).violated.len(), 1, "reads are not writes");
+    }
     // The owner's own forced exit does not either.
     let mut scene = Scene::new();
     scene.force(1, wallet(1).1);
@@ -88,25 +90,31 @@ fn attack_11_a_forced_exit_that_runs_before_the_same_users_deposit() {
     let mut early = batch;
     early.data.exits[0].amount = 500;
     assert!(execute(&shape(), &scene.before, &early, fr(DOMAIN)).is_err());
-    let first_active = honest.rows.len() - active_rows(&honest).len();
-    for class in [class::OPEN, class::FORCED] {
-        let mut w = honest.clone();
-        w.exits[0].amount = fr(500);
-        let mut rows = active_rows(&w);
-        let forced = row_at(&w, 2, class::FORCED, 0, 0) - first_active;
-        for row in &mut rows[forced - 2..forced] {
-            row.1.before -= fr(500);
-            row.1.after -= fr(500);
+    // The exit reads the state and the deposit reads the exit, whatever the gaps say.
+    let forced = time::FORCED;
+    for exit_gap in [Fr::ZERO, honest.exits[0].link.gap] {
+        for deposit_gap in [Fr::ZERO, fr(time::DEPOSIT) - ONE - fr(forced)] {
+            let mut w = honest.clone();
+            w.exits[0].amount = fr(500);
+            w.exits[0].before = fr(500);
+            w.exits[0].link = LinkWitness { first: ONE, last: Fr::ZERO, gap: exit_gap };
+            w.deposits[0].before = Fr::ZERO;
+            w.deposits[0].link = LinkWitness { first: Fr::ZERO, last: Fr::ZERO, gap: deposit_gap };
+            w.transfers[0].payee_before -= fr(500);
+            w.transfers[0].payee_link.last = ONE;
+            // Exit and deposit change places in the table: accesses 12 and 2.
+            let at = w.touched.iter().position(|value| *value == -fr(13)).unwrap();
+            w.touched.remove(at);
+            let at = w.touched.iter().position(|value| *value == -fr(2)).unwrap();
+            w.touched.insert(at, -fr(3));
+            assert_eq!(judge(&w).violated.len(), 1, "what the deposit reads is not written");
         }
-        let row = &mut rows[forced].1;
-        (row.before, row.after) = (fr(500), Fr::ZERO);
-        row.composite = fr(composite(2, class, 0, 0));
-        rows[forced].0 = composite(2, class, 0, 0);
-        place(&mut w, rows);
-        assert!(!judge(&w).satisfied(), "class {class}");
-        // In that order in spite of the composite.
-        w.rows[13..16].sort_by_key(|row| row.flags[3] == Fr::ZERO);
-        assert!(!judge(&w).satisfied(), "class {class}, first");
+    }
+    // A forced exit at the time of an open or of a transfer: its time is not its own to choose.
+    for order in [1u64, 0xffff] {
+        let mut w = honest.clone();
+        w.exits[0].order = fr(order);
+        assert!(!judge(&w).satisfied());
     }
 }
 

@@ -4,23 +4,16 @@ use crate::ONE;
 use crate::support::*;
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
-use kerros_circuits::journal::{class, flag};
-use kerros_circuits::ledger::RowWitness;
+use kerros_circuits::access::LinkWitness;
 use kerros_protocol::account::Account;
 use kerros_protocol::commitment::point;
 use kerros_protocol::ledger::Ledger;
-
-/// Flags of a row, packed.
-fn flags(packed: u64) -> [Fr; 6] {
-    std::array::from_fn(|bit| fr(packed >> bit & 1))
-}
+use kerros_protocol::transaction::Transaction;
 
 #[test]
-fn attack_01_mint_by_an_open_whose_ledger_side_is_chosen_after_the_challenges() {
-    // The journal opens an empty account (K, a, O). C' was committed to the same account with
-    // balance B. Knowing β and z, solve for the row's key and owner:
-    //   posting:  β⁶·key + β⁷·owner = β⁶·K + β⁷·O
-    //   Δ:        key + β²·owner    = K + β²·O + β·B
+fn attack_01_mint_by_an_open_whose_words_are_chosen_after_the_challenges() {
+    // C' was committed to an account with balance B, the journal opens it with none. Knowing β,
+    // solve for the key: key' + β·word + β²·owner = key + β·(word + B) + β²·owner.
     let minted = u64::MAX;
     let mut scene = Scene::new();
     scene.open(6, 6, 1);
@@ -28,39 +21,38 @@ fn attack_01_mint_by_an_open_whose_ledger_side_is_chosen_after_the_challenges() 
     let mut w = executed.witness;
     let honest = judge(&w);
     let (beta, z) = (honest.beta, honest.z);
-    // key' = K + u, owner' = O + v with u = −β·v and u + β²·v = β·B.
-    let v = fr(minted) * beta / (beta.square() - beta);
-    w.rows[15].key -= beta * v;
-    w.rows[15].owner += v;
+    w.opens[0].key += beta * fr(minted);
     let known = judge_with(&w, |_| (beta, z));
     assert!(known.satisfied(), "with β and z known, all constraints hold");
     let mut after = executed.after.clone();
     after.set(index(6), Account { balance: minted, ..after.get(index(6)) });
     assert!(known.updates(&scene.before, &after), "and Δ is that of the minted balance");
-    // But the row's key and owner are absorbed: h, and with it β and z, are others.
+    // But the key is absorbed: h, and with it β and z, are others.
     assert_ne!(known.outputs.h, honest.outputs.h);
-    let real = judge(&w);
-    assert!(!real.satisfied() && !real.updates(&scene.before, &after));
+    assert!(!judge(&w).updates(&scene.before, &after));
+    // An open has no balance at all that could be claimed: the deposit that follows reads none.
+    scene.deposit(6, 6, 1, 5);
+    let mut w = scene.honest();
+    assert_eq!(w.deposits[0].before, Fr::ZERO);
+    w.deposits[0].before = fr(1000);
+    assert_eq!(judge(&w).violated.len(), 1, "what is read is what was written");
 }
 
 #[test]
 fn attack_02_theft_by_a_forced_exit_whose_owner_is_chosen_after_the_challenges() {
     // The thief forces the victim's account 2 out to itself. A forced exit does not name the
-    // key, so the row's key is free to make up for the owner in A.
+    // key, so the key is free to make up for the owner in A.
     let thief = wallet(9).1;
     let mut scene = Scene::new();
     scene.force(2, thief);
     let honest = judge(&scene.honest());
     let (beta, z) = (honest.beta, honest.z);
     let mut w = scene.honest();
-    w.exits[0].owner = thief.to_fr();
-    w.exits[0].amount = fr(500);
-    let row = &mut w.rows[15];
-    let change = thief.to_fr() - row.owner;
-    row.owner = thief.to_fr();
-    row.key -= beta.square() * change;
-    row.after = Fr::ZERO;
-    row.flags[3] = ONE;
+    let exit = &mut w.exits[0];
+    let change = thief.to_fr() - exit.owner;
+    exit.owner = thief.to_fr();
+    exit.amount = fr(500);
+    exit.key -= beta.square() * change;
     let known = judge_with(&w, |_| (beta, z));
     assert!(known.satisfied() && known.opens(&scene.before, &w), "it fits known challenges");
     assert_ne!(known.outputs.h, honest.outputs.h);
@@ -69,84 +61,88 @@ fn attack_02_theft_by_a_forced_exit_whose_owner_is_chosen_after_the_challenges()
 }
 
 #[test]
-fn attack_03_reopen_inside_a_run_after_a_deposit_to_it() {
-    // Account 1 of the victim gets a deposit; then it is "opened" for the thief in the same run,
+fn attack_03_reopen_inside_a_path_after_a_deposit_to_it() {
+    // Account 1 of the victim gets a deposit; then it is "opened" for the thief in the same batch,
     // and would keep the balance.
     let mut scene = Scene::new();
     scene.deposit(1, 1, 1, 5);
     scene.open(1, 9, 1);
     scene.must_be_refused();
-    let honest = {
-        let mut scene = Scene::new();
-        scene.deposit(1, 1, 1, 5);
-        scene
-    };
-    let thief = Scene::new().get(5);
-    let opened = |before: u64, composite: u64, packed: u64| RowWitness {
-        key: key(9).get(),
-        owner: wallet(9).1.to_fr(),
-        before: fr(before),
-        after: fr(before),
-        nonce: Fr::ZERO,
-        asset: ONE,
-        flags: flags(packed),
-        composite: fr(composite),
-        x: point(1),
-    };
-    assert_eq!(thief.asset, 1);
-    let named = flag::ACTIVE | flag::NAMES_KEY | flag::NAMES_OWNER;
-    let (open, deposit) = (composite(1, class::OPEN, 0, 1), composite(1, class::DEPOSIT, 0, 1));
-    for before in [0, 10_005] {
-        for (place, packed) in [
-            (open, named | flag::OPEN),
-            (deposit + 2, named | flag::OPEN),
-            (deposit + 2, named),
-            (open, named),
-        ] {
-            let mut w = honest.honest();
-            w.opens[0] = scene.forged().opens[0];
-            w.rows[14] = w.rows[15];
-            w.rows[15] = opened(before, place, packed);
-            assert!(!judge(&w).satisfied(), "{before} {place} {packed}");
-            w.rows.swap(14, 15);
-            assert!(!judge(&w).accepted(&scene.before, &w), "{before} {place} {packed}, first");
+    let first = LinkWitness { first: ONE, ..LinkWitness::default() };
+    let both = LinkWitness { last: ONE, ..first };
+    let neither = LinkWitness::default();
+    let last = LinkWitness { last: ONE, ..neither };
+    for before in [0, 10_000] {
+        for link in [first, both, neither, last] {
+            for open_last in [Fr::ZERO, ONE] {
+                for listed in [0usize, 1, 2] {
+                    let mut w = scene.forged();
+                    w.deposits[0].before = fr(before);
+                    w.deposits[0].link = link;
+                    w.opens[0].last = open_last;
+                    list_index_one(&mut w, listed);
+                    assert!(!judge(&w).accepted(&scene.before, &w), "{before} {link:?} {listed}");
+                }
+            }
+        }
+    }
+    // As the thief's account it is opened where the state has the victim's.
+    let mut scene = Scene::new();
+    scene.open(1, 9, 1);
+    scene.deposit(1, 9, 1, 5);
+    scene.must_be_refused();
+    assert!(judge(&scene.forged()).satisfied(), "the circuit leaves this to the opening");
+}
+
+/// Puts index 1 into the table 0, 1 or 2 times, in the place of other values at its end.
+fn list_index_one(w: &mut kerros_circuits::batch::BatchWitness, times: usize) {
+    let at = w.touched.iter().position(|value| *value == ONE).unwrap();
+    match times {
+        0 => w.touched[at] = Fr::ZERO,
+        1 => {}
+        // The deposit is access 2: −3 makes way, what is below it moves up.
+        _ => {
+            let gone = w.touched.iter().position(|value| *value == -fr(3)).unwrap();
+            w.touched.remove(gone);
+            w.touched.push(ONE);
         }
     }
 }
 
 #[test]
-fn attack_04_one_account_in_two_runs_of_which_only_the_sum_is_opened() {
-    // Two accounts, both touched. Account 1 is opened twice: with 2^63 too much and one nonce
-    // less, and with 2^63 and nothing else. The sum of both openings is the account's words, so
-    // that A and Z satisfy the KZG equation with Q = 0.
+fn attack_04_one_account_opened_twice_of_which_only_the_sum_is_opened() {
+    // Two accounts, both touched. Account 1 is opened twice: by a payment, with 2^63 too much and
+    // one nonce less, and by a stranger's forced exit, with 2^63 and nothing else. The sum of both
+    // openings is the account's words, so that A satisfies the KZG equation with Q = 0.
     let mut scene = Scene::new();
     let mut before = Ledger::new(K);
     for i in [1, 2] {
         before.set(index(i), scene.before.get(index(i)));
     }
     scene.before = before.clone();
-    scene.pay(1, 1, 2, 100, 0);
-    let honest = scene.honest();
-    let mut w = honest.clone();
-    let (debit, credit) = (w.rows[14], w.rows[15]);
+    let mut transfer = scene.transfer_of(1, 2, 100, 0);
+    transfer.nonce -= 1;
+    scene.pay_signed(1, transfer);
+    scene.force(1, wallet(9).1);
+    let mut w = scene.forged();
     let half = fr(1 << 63);
-    let first = RowWitness {
-        before: debit.before + half,
-        after: debit.after + half,
-        nonce: debit.nonce - ONE,
-        ..debit
-    };
-    let zero = Fr::ZERO;
-    let second = RowWitness {
-        key: zero,
-        owner: zero,
-        before: half,
-        after: half,
-        nonce: zero,
-        asset: zero,
-        ..debit
-    };
-    (w.rows[13], w.rows[14], w.rows[15]) = (first, credit, second);
+    let debit = &mut w.transfers[0];
+    let message = Transaction::Transfer(transfer).message(fr(DOMAIN));
+    debit.signature = signature_of(&scene.transfers[0], message);
+    debit.nonce -= ONE;
+    debit.before += half;
+    debit.link.last = ONE;
+    let exit = &mut w.exits[0];
+    (exit.key, exit.owner, exit.nonce, exit.asset) = (Fr::ZERO, Fr::ZERO, Fr::ZERO, Fr::ZERO);
+    exit.before = half;
+    exit.link = LinkWitness { first: ONE, last: ONE, gap: Fr::ZERO };
+    // The exit is access 12. As the honest table stands, it lists the account once.
+    let once = judge(&w);
+    assert_eq!(once.violated.len(), 1, "the table lacks the second opening");
+    let gone = w.touched.iter().position(|value| *value == -fr(13)).unwrap();
+    w.touched.remove(gone);
+    let at = w.touched.iter().position(|value| *value == ONE).unwrap();
+    w.touched.insert(at, ONE);
     let verdict = judge(&w);
     // F(z) = c·A: nothing is left for Q, whatever Z is.
     let c = (verdict.z.pow([16u64]) - ONE) / fr(16);
@@ -156,49 +152,59 @@ fn attack_04_one_account_in_two_runs_of_which_only_the_sum_is_opened() {
         .map(|(i, account)| account.combine(verdict.beta) * lagrange(point(i.get())))
         .sum();
     assert_eq!(f, c * verdict.outputs.a, "the pairing would accept it");
-    assert!(!verdict.satisfied(), "the circuit does not: composites must ascend");
-    // Nor with any composite for the second run that ascends, for then it is posted nowhere.
-    for index in [2, 3, 15] {
-        w.rows[15].composite = fr(composite(index, class::SIGNED, 0, 0));
+    assert!(!verdict.satisfied(), "the circuit does not: the table must ascend");
+    // Which rule that is: the gap between equal neighbours is −1, the one after −13 one more.
+    assert_eq!(verdict.violated.len(), 1);
+    assert_ne!(verdict.violated, once.violated);
+    // Another index in the table is not the exit's.
+    for other in [3, 15] {
+        w.touched.splice(at.., [ONE, fr(2), fr(other)]);
         assert!(!judge(&w).satisfied());
     }
-    // Next to the first run it is the same run.
-    let mut w = honest;
-    w.rows[13] = first;
-    w.rows[14] = second;
-    w.rows[14].composite += fr(2);
-    assert!(!judge(&w).satisfied());
 }
 
 #[test]
-fn attack_17_an_inactive_row_hands_a_forged_balance_to_the_first_active_row() {
-    // Row 14 is inactive but carries account 1's x and columns with 2^63 more; row 15, the first
-    // active one, continues it as the same account: its opening would enter neither A nor Z.
+fn attack_17_an_unused_slot_hands_a_forged_balance_to_an_access() {
+    // T[1] is unused but carries account 1 with 2^63 more at an earlier time; the payment reads
+    // that instead of the state: its opening would enter neither A nor Z.
     let mut scene = Scene::new();
+    scene.order = 5;
     scene.pay(1, 1, 2, 100, 0);
-    let mut w = scene.honest();
-    let (debit, credit) = (w.rows[14], w.rows[15]);
+    let honest = scene.honest();
     let rich = fr(1 << 63);
-    let carrier =
-        RowWitness { flags: [Fr::ZERO; 6], composite: fr(13), before: rich, after: rich, ..debit };
-    w.rows[13] = carrier;
-    w.rows[14] = RowWitness { before: rich, after: rich - fr(100), ..debit };
-    w.rows[15] = credit;
-    let verdict = judge(&w);
-    assert!(!verdict.satisfied());
-    // Each part of the carrier alone is refused too: columns without x, x without columns.
-    for columns in [false, true] {
-        let mut w = scene.honest();
-        match columns {
-            true => w.rows[13].before = rich,
-            false => w.rows[13].x = point(1),
+    let minus = -ONE;
+    for (first, last) in [
+        (Fr::ZERO, Fr::ZERO),
+        (ONE, Fr::ZERO),
+        (Fr::ZERO, ONE),
+        (ONE, ONE),
+        (minus, minus),
+        (Fr::ZERO, minus),
+    ] {
+        for listed in [false, true] {
+            let mut w = honest.clone();
+            let debit = w.transfers[0];
+            let carrier = &mut w.transfers[1];
+            (carrier.key, carrier.owner, carrier.asset) = (debit.key, debit.owner, debit.asset);
+            (carrier.before, carrier.nonce) = (rich, debit.nonce);
+            carrier.link = LinkWitness { first, last, gap: Fr::ZERO };
+            let debit = &mut w.transfers[0];
+            debit.before = rich;
+            debit.link = LinkWitness { first: Fr::ZERO, last: ONE, gap: fr(9) };
+            if !listed {
+                // The payment is access 4; it gives up its place in the table.
+                let at = w.touched.iter().position(|value| *value == ONE).unwrap();
+                w.touched.remove(at);
+                let below = w.touched.iter().position(|value| *value == -fr(4)).unwrap();
+                w.touched.insert(below, -fr(5));
+            }
+            assert!(!judge(&w).satisfied(), "{first} {last} {listed}");
         }
-        assert!(!judge(&w).satisfied());
     }
-    // All inactive rows carrying it, from the very first.
-    let mut w = scene.honest();
-    for row in 0..14 {
-        w.rows[row] = RowWitness { composite: fr(row as u64), ..carrier };
+    // All unused transfers at once.
+    let mut w = honest;
+    for slot in 1..4 {
+        (w.transfers[slot].before, w.transfers[slot].link.first) = (rich, ONE);
     }
     assert!(!judge(&w).satisfied());
 }

@@ -4,9 +4,8 @@ use crate::ONE;
 use crate::support::*;
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
-use kerros_circuits::journal::class;
+use kerros_circuits::access::LinkWitness;
 use kerros_protocol::account::Address;
-use kerros_protocol::commitment::point;
 
 // Balances ------------------------------------------------------------------------------------
 
@@ -21,10 +20,8 @@ fn a_spend_above_the_balance_is_refused() {
         scene.must_be_refused();
         // With a balance that would suffice the circuit is content, but it is not the state's.
         let mut w = scene.forged();
-        let before = fr(u64::MAX);
-        let row = row_at(&w, 2, class::SIGNED, 0, 0);
-        w.rows[row].before = before;
-        w.rows[row].after = before - fr(amount) - fr(fee);
+        assert!(!judge(&w).satisfied(), "what is left is out of range");
+        w.transfers[0].before = fr(u64::MAX);
         if amount < u64::MAX {
             assert!(judge(&w).satisfied());
         }
@@ -77,11 +74,22 @@ fn boolean_wires() -> std::collections::BTreeSet<usize> {
     compiled().constraints.iter().filter_map(is_boolean).collect()
 }
 
+/// Wires that some constraint makes 0 or another wire: `w·(v − w) = 0`.
+fn flag_wires() -> std::collections::BTreeSet<usize> {
+    let is_flag = |c: &kerros_circuits::builder::Constraint| match (&c.a[..], &c.b[..], &c.c[..]) {
+        ([(w, a)], [(_, one), (v, b)], []) => {
+            (w == v && *a == ONE && *one == ONE && *b == -ONE).then_some(*w as usize)
+        }
+        _ => None,
+    };
+    compiled().constraints.iter().filter_map(is_flag).collect()
+}
+
 #[test]
 fn every_number_has_its_width_and_every_bit_is_boolean() {
     let boolean = boolean_wires();
     type Set = fn(&mut kerros_circuits::batch::BatchWitness, Fr);
-    let fields: [(&str, u32, Set); 29] = [
+    let fields: [(&str, u32, Set); 43] = [
         ("O.index", 28, |w, v| w.opens[0].index = v),
         ("O.asset", 16, |w, v| w.opens[0].asset = v),
         ("O.owner", 160, |w, v| w.opens[0].owner = v),
@@ -104,11 +112,25 @@ fn every_number_has_its_width_and_every_bit_is_boolean() {
         ("E.nonce", 32, |w, v| w.exits[0].nonce = v),
         ("F.to", 28, |w, v| w.collects[0].to = v),
         ("F.amount", 64, |w, v| w.collects[0].amount = v),
-        ("L.before", 64, |w, v| w.rows[0].before = v),
-        ("L.after", 64, |w, v| w.rows[0].after = v),
-        ("L.nonce", 32, |w, v| w.rows[0].nonce = v),
-        ("L.asset", 16, |w, v| w.rows[0].asset = v),
-        ("last L.before", 64, |w, v| w.rows[15].before = v),
+        ("D.before", 64, |w, v| w.deposits[0].before = v),
+        ("D.nonce", 32, |w, v| w.deposits[0].nonce = v),
+        ("D.gap", 19, |w, v| w.deposits[0].link.gap = v),
+        ("T.before", 64, |w, v| w.transfers[0].before = v),
+        ("T.gap", 19, |w, v| w.transfers[0].link.gap = v),
+        ("T.payee_before", 64, |w, v| w.transfers[0].payee_before = v),
+        ("T.payee_nonce", 32, |w, v| w.transfers[0].payee_nonce = v),
+        ("T.payee_gap", 19, |w, v| w.transfers[0].payee_link.gap = v),
+        ("E.before", 64, |w, v| w.exits[0].before = v),
+        ("E.gap", 19, |w, v| w.exits[0].link.gap = v),
+        ("F.before", 64, |w, v| w.collects[0].before = v),
+        ("F.nonce", 32, |w, v| w.collects[0].nonce = v),
+        ("F.gap", 19, |w, v| w.collects[0].link.gap = v),
+        ("T[3].before", 64, |w, v| w.transfers[3].before = v),
+        ("T[3].payee_before", 64, |w, v| w.transfers[3].payee_before = v),
+        ("T[3].payee_nonce", 32, |w, v| w.transfers[3].payee_nonce = v),
+        ("E[1].before", 64, |w, v| w.exits[1].before = v),
+        ("F[1].before", 64, |w, v| w.collects[1].before = v),
+        ("D[1].before", 64, |w, v| w.deposits[1].before = v),
         ("E[1].amount", 64, |w, v| w.exits[1].amount = v),
         ("T[3].amount", 64, |w, v| w.transfers[3].amount = v),
     ];
@@ -132,9 +154,16 @@ fn every_number_has_its_width_and_every_bit_is_boolean() {
         let next = assignment(set, two.pow([u64::from(width)]));
         assert_eq!(next, zero, "{name}: a bit above the width exists");
     }
-    for flag in ["active", "open", "bump", "all", "names_key", "names_owner"] {
-        for row in 0..16 {
-            assert!(boolean.contains(&wire(&format!("L[{row}].{flag}"))));
+    let flags = flag_wires();
+    for slot in 0..4 {
+        for flag in ["first", "last", "payee_first", "payee_last"] {
+            assert!(flags.contains(&wire(&format!("T[{slot}].{flag}"))));
+        }
+    }
+    for slot in 0..2 {
+        for flag in ["D.first", "D.last", "E.first", "E.last", "F.first", "F.last", "O.last"] {
+            let (section, flag) = flag.split_once('.').unwrap();
+            assert!(flags.contains(&wire(&format!("{section}[{slot}].{flag}"))));
         }
     }
     for slot in 0..2 {
@@ -175,38 +204,57 @@ fn an_index_at_or_above_n_is_refused() {
     scene.open(16, 6, 1);
     scene.must_be_refused();
     let mut w = scene.forged();
-    assert_eq!(judge(&w).violated.len(), 1, "the range of the last row's index");
+    assert_eq!(judge(&w).violated.len(), 1, "the range of the last touched index");
     w.n = fr(32);
     assert!(judge(&w).satisfied(), "nothing else is wrong with it");
     // The last index of the ledger is fine.
     let mut scene = Scene::new();
     scene.open(15, 6, 1);
-    let w = scene.honest();
-    assert!(judge(&w).accepted(&scene.before, &w));
-    // Neither does a composite that wraps below zero help.
-    let mut w = scene.honest();
-    w.rows[15].composite = -ONE;
-    scene.refuses(&w);
+    let honest = scene.honest();
+    assert!(judge(&honest).accepted(&scene.before, &honest));
+    // Neither does a table that wraps below zero help, nor one that starts below its fillers.
+    let last = honest.touched.len() - 1;
+    for (at, value) in [(last, -ONE), (0, -fr(17)), (0, -fr(18)), (0, -fr(1 << 28))] {
+        let mut w = honest.clone();
+        w.touched[at] = value;
+        scene.refuses(&w);
+    }
 }
 
 #[test]
 fn index_zero_is_refused() {
-    let mut scene = Scene::new();
-    scene.open(6, 6, 1);
-    let mut w = scene.honest();
-    w.opens[0].index = Fr::ZERO;
-    w.rows[15].composite = fr(composite(0, class::OPEN, 0, 1));
-    w.rows[15].x = point(0);
-    scene.refuses(&w);
-    // A forced no-op on index 0, and a collect.
+    let mut open = Scene::new();
+    open.open(6, 6, 1);
+    // A forced no-op on index 0, and a collect of nothing.
+    let mut force = Scene::new();
+    force.force(9, wallet(9).1);
+    let mut collect = Scene::new();
+    collect.collect(1, 5);
+    type Set = fn(&mut kerros_circuits::batch::BatchWitness);
+    let cases: [(Scene, Set, u64); 3] = [
+        (open, |w| w.opens[0].index = Fr::ZERO, 6),
+        (force, |w| w.exits[0].from = Fr::ZERO, 9),
+        (collect, |w| w.collects[0].to = Fr::ZERO, 1),
+    ];
+    for (scene, set, index) in cases {
+        let mut w = scene.forged();
+        let without = judge(&w).violated.len();
+        set(&mut w);
+        // With the place of its old index in the table, with 0 twice, and as a filler.
+        scene.refuses(&w);
+        let at = w.touched.iter().position(|value| *value == fr(index)).unwrap();
+        w.touched[at] = Fr::ZERO;
+        assert_eq!(judge(&w).violated.len(), without + 1, "0 stands in the table already");
+        scene.refuses(&w);
+        w.touched[at - 1] = -fr(1);
+        scene.refuses(&w);
+    }
+    // Without a place in the table: then it is not first, and reads what nobody wrote.
     let mut scene = Scene::new();
     scene.force(9, wallet(9).1);
     let mut w = scene.honest();
     w.exits[0].from = Fr::ZERO;
-    w.rows[15].composite = fr(composite(0, class::FORCED, 0, 0));
-    w.rows[15].x = point(0);
-    scene.refuses(&w);
-    // With x of another account, the row is not the one posted.
-    w.rows[15].x = point(9);
-    scene.refuses(&w);
+    w.exits[0].link = LinkWitness { last: ONE, ..LinkWitness::default() };
+    w.touched = kerros_circuits::batch::BatchWitness::empty(&shape(), K, Fr::ZERO).touched;
+    assert_eq!(judge(&w).violated.len(), 1);
 }

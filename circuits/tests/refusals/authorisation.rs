@@ -6,7 +6,6 @@ use ark_bn254::Fr;
 use ark_ed_on_bn254::Fr as Scalar;
 use ark_ff::{AdditiveGroup, BigInteger, PrimeField};
 use kerros_circuits::builder::evaluate;
-use kerros_circuits::journal::class;
 use kerros_protocol::account::{Account, Address};
 use kerros_protocol::amount::Fee;
 use kerros_protocol::eddsa::{BASE8, Point, PublicKey, Signature, challenge};
@@ -128,7 +127,7 @@ fn a_wrong_nonce_is_refused_wherever_it_is_put() {
         transfer.nonce = transfer.nonce.wrapping_add(delta);
         scene.pay_signed(1, transfer);
         scene.must_be_refused();
-        // The message verifies with the signed nonce in the journal: then it is not posted.
+        // The message verifies with the signed nonce in the record.
         let mut w = scene.forged();
         let honest_h = challenge(
             &scene.transfers[0].signature.r8,
@@ -137,13 +136,21 @@ fn a_wrong_nonce_is_refused_wherever_it_is_put() {
         );
         w.transfers[0].nonce = Fr::from(transfer.nonce);
         w.transfers[0].signature.h = honest_h;
-        assert_eq!(judge(&w).violated.len(), 1, "the posting check");
-        // And with that nonce in the ledger's row, the opening is not the state's.
-        let row = row_at(&w, 1, class::SIGNED, 0, 0);
-        w.rows[row].nonce = Fr::from(transfer.nonce);
-        assert!(judge(&w).satisfied());
+        assert!(judge(&w).satisfied(), "but the opening is not the state's");
         scene.refuses(&w);
     }
+}
+
+#[test]
+fn a_nonce_used_twice_in_a_batch_is_refused() {
+    // The second payment repeats the first one's nonce and signature, at its own place.
+    let mut scene = Scene::new();
+    scene.pay(1, 1, 2, 100, 0);
+    scene.pay(1, 1, 2, 100, 0);
+    let mut w = scene.honest();
+    w.transfers[1].nonce = w.transfers[0].nonce;
+    w.transfers[1].signature = w.transfers[0].signature;
+    assert_eq!(judge(&w).violated.len(), 1, "reads are not writes");
 }
 
 #[test]

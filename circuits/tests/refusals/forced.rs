@@ -4,7 +4,7 @@ use crate::ONE;
 use crate::support::*;
 use ark_bn254::Fr;
 use ark_ff::AdditiveGroup;
-use kerros_circuits::journal::{class, flag};
+use kerros_circuits::access::{LinkWitness, time};
 use kerros_protocol::amount::Fee;
 
 /// Account 2's owner forces it out at slot 0.
@@ -40,10 +40,11 @@ fn a_forced_exit_of_part_of_the_balance_is_refused() {
         batch.data.exits[0].amount = amount;
         let w = forge(&scene.before, &batch);
         assert_eq!(judge(&w).violated.len(), 1, "an effective forced exit leaves nothing");
-        // Without the flag on the row, the posting differs.
+        // With no more before than what leaves, it is not what the state has.
         let mut w = w;
-        w.rows[15].flags[3] = Fr::ZERO;
-        assert_eq!(judge(&w).violated.len(), 1, "the posting check");
+        w.exits[0].before = fr(amount);
+        assert!(judge(&w).satisfied());
+        scene.refuses(&w);
     }
     let mut batch = scene.sealed();
     batch.data.exits[0].amount = 501;
@@ -56,24 +57,24 @@ fn a_stranger_forces_nothing_out() {
     scene.force(2, wallet(9).1);
     let honest = scene.honest();
     assert!(judge(&honest).accepted(&scene.before, &honest));
-    // Some of the balance, all of it, with and without `all` on the row.
-    for (amount, all) in [(1, 0), (500, 0), (500, 1)] {
+    // Some of the balance, all of it.
+    for amount in [1, 500] {
         let mut w = honest.clone();
         w.exits[0].amount = fr(amount);
-        w.rows[15].after = fr(500 - amount);
-        w.rows[15].flags[3] = fr(all);
-        assert!(!judge(&w).satisfied(), "{amount} {all}");
+        assert_eq!(judge(&w).violated.len(), 1, "{amount}: a stranger's exit takes nothing");
     }
-    // The journal calls the stranger the owner, on its side or on both.
+    // The record calls the stranger the owner: that is not what the state says, nor what an access
+    // before it left.
     let mut w = honest.clone();
     w.exits[0].owner = wallet(9).1.to_fr();
     w.exits[0].amount = fr(500);
-    w.rows[15].after = Fr::ZERO;
-    w.rows[15].flags[3] = ONE;
-    assert_eq!(judge(&w).violated.len(), 1, "the posting check");
-    w.rows[15].owner = wallet(9).1.to_fr();
     assert!(judge(&w).satisfied());
     scene.refuses(&w);
+    scene.deposit(2, 2, 1, 5);
+    let mut w = scene.honest();
+    w.exits[0].owner = wallet(9).1.to_fr();
+    w.exits[0].amount = fr(505);
+    assert_eq!(judge(&w).violated.len(), 1, "reads are not writes");
 }
 
 #[test]
@@ -81,37 +82,45 @@ fn a_forced_exit_at_another_place_than_its_slot_is_refused() {
     let scene = forced();
     let mut w = scene.honest();
     w.exits[0].order = fr(5);
-    w.rows[15].composite = fr(composite(2, class::FORCED, 5, 0));
     assert_eq!(judge(&w).violated.len(), 1);
 }
 
 #[test]
 fn a_forced_exit_before_the_same_users_collect_is_refused() {
-    // Class 2 instead of 4: the exit would run before the collect and leave it behind.
+    // The exit would run before the collect and leave it behind.
     let mut scene = Scene::new();
     scene.pay(1, 1, 2, 5, 10);
     scene.collect(2, 10);
     scene.force(2, wallet(2).1);
-    let mut w = scene.honest();
-    let mut rows = active_rows(&w);
-    let forced = row_at(&w, 2, class::FORCED, 0, 0) - (16 - rows.len());
-    let collect = row_at(&w, 2, class::COLLECT, 0, 1) - (16 - rows.len());
-    rows[forced].0 = composite(2, class::SIGNED, 9, 0);
-    rows[forced].1.composite = fr(rows[forced].0);
-    rows[forced].1.before = fr(505);
-    rows[collect].1.before = Fr::ZERO;
-    rows[collect].1.after = fr(10);
-    w.exits[0].amount = fr(505);
-    place(&mut w, rows);
+    let honest = scene.honest();
+    let late = fr(time::COLLECT) - fr(time::FORCED) - ONE;
+    for gap in [Fr::ZERO, late, -ONE] {
+        let mut w = honest.clone();
+        w.exits[0].amount = fr(505);
+        w.exits[0].before = fr(505);
+        // What the exit leaves out are the times up to the payment's credit.
+        w.exits[0].link.gap = fr(time::FORCED) - fr(time::SIGNED + 1) - ONE;
+        w.exits[0].link.last = Fr::ZERO;
+        w.collects[0].before = Fr::ZERO;
+        w.collects[0].link = LinkWitness { first: Fr::ZERO, last: ONE, gap };
+        assert_eq!(judge(&w).violated.len(), 1, "the collect reads from the past alone");
+    }
+    // Dressed as a signed exit it would have an earlier time, and no signature.
+    let mut w = honest;
+    w.exits[0].forced = Fr::ZERO;
     assert!(!judge(&w).satisfied());
 }
 
 #[test]
 fn a_forced_exit_does_not_touch_the_nonce() {
-    let scene = forced();
-    let mut w = scene.honest();
-    w.rows[15].flags[2] = ONE;
-    scene.refuses(&w);
+    let mut scene = forced();
+    scene.force(2, wallet(2).1);
+    let honest = scene.honest();
+    assert!(judge(&honest).accepted(&scene.before, &honest));
+    // The second forced exit finds the nonce as it was.
+    let mut w = honest;
+    w.exits[1].nonce += ONE;
+    assert_eq!(judge(&w).violated.len(), 1, "reads are not writes");
 }
 
 #[test]
@@ -127,12 +136,9 @@ fn a_forced_exit_of_an_empty_account_is_a_no_op() {
     for change in 0..3 {
         let mut w = honest.clone();
         match change {
-            0 => (w.exits[0].asset, w.rows[15].asset) = (ONE, ONE),
-            1 => (w.exits[0].amount, w.rows[15].before) = (ONE, ONE),
-            _ => {
-                let owner = wallet(9).1.to_fr();
-                (w.exits[0].owner, w.rows[15].owner, w.rows[15].flags[3]) = (owner, owner, ONE);
-            }
+            0 => w.exits[0].asset = ONE,
+            1 => (w.exits[0].amount, w.exits[0].before) = (ONE, ONE),
+            _ => w.exits[0].owner = wallet(9).1.to_fr(),
         }
         scene.refuses(&w);
     }
@@ -142,15 +148,15 @@ fn a_forced_exit_of_an_empty_account_is_a_no_op() {
 fn a_signed_exit_does_not_pass_as_forced_nor_the_other_way() {
     let mut scene = Scene::new();
     scene.exit(2, 2, 500, 0, wallet(2).1);
-    let honest = scene.honest();
-    let mut w = honest.clone();
+    // Signed at another time than its slot's.
+    scene.order = 1;
+    scene.exits[0].as_mut().unwrap().order = 1;
+    let mut w = scene.honest();
     w.exits[0].forced = ONE;
     scene.refuses(&w);
-    // With the row of a forced exit: accepted by the circuit, but it says so in the data (y), and
-    // the contract matches it with the queue.
-    let names = [flag::ACTIVE, flag::ALL, flag::NAMES_OWNER].iter().sum::<u64>();
-    w.rows[15].flags = std::array::from_fn(|bit| fr(names >> bit & 1));
-    w.rows[15].composite = fr(composite(2, class::FORCED, 0, 0));
+    // At its slot's time: accepted by the circuit, but it says so in the data (y), and the contract
+    // matches it with the queue.
+    w.exits[0].order = Fr::ZERO;
     let verdict = judge(&w);
     assert!(verdict.accepted(&scene.before, &w));
     let elements = scene.sealed().data.elements(&shape());
@@ -160,8 +166,5 @@ fn a_signed_exit_does_not_pass_as_forced_nor_the_other_way() {
     let scene = forced();
     let mut w = scene.honest();
     w.exits[0].forced = Fr::ZERO;
-    w.rows[15].flags =
-        std::array::from_fn(|bit| fr((flag::ACTIVE | flag::BUMP | flag::NAMES_KEY) >> bit & 1));
-    w.rows[15].composite = fr(composite(2, class::SIGNED, 0, 0));
     scene.refuses(&w);
 }

@@ -12,8 +12,8 @@ mod authorisation;
 mod forced;
 mod opens;
 mod padding;
-mod posting;
-mod runs;
+mod paths;
+mod records;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -3,15 +3,15 @@
 use super::{DOMAIN, fr, key, shape};
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
+use kerros_circuits::access::LinkWitness;
 use kerros_circuits::batch::BatchWitness;
 use kerros_circuits::gadgets::eddsa::SignatureWitness;
 use kerros_circuits::journal::{
-    CollectWitness, DepositWitness, ExitWitness, OpenWitness, TransferWitness, class, flag,
+    CollectWitness, DepositWitness, ExitWitness, OpenWitness, TransferWitness,
 };
-use kerros_circuits::ledger::RowWitness;
+use kerros_circuits::witness::link;
 use kerros_protocol::account::{Account, AccountIndex, AccountKey, AssetId};
 use kerros_protocol::batch::{Authorisation, SealedBatch};
-use kerros_protocol::commitment::point;
 use kerros_protocol::eddsa;
 use kerros_protocol::ledger::Ledger;
 use kerros_protocol::transaction::{Exit, Transaction, Transfer};
@@ -19,40 +19,16 @@ use std::collections::BTreeMap;
 
 struct Anvil {
     now: BTreeMap<u32, Account>,
-    rows: Vec<(u64, RowWitness)>,
-}
-
-pub fn composite(index: u64, class: u64, t: u64, side: u64) -> u64 {
-    index << 20 | class << 17 | t << 1 | side
 }
 
 impl Anvil {
     fn get(&self, i: AccountIndex) -> Account {
         self.now.get(&i.get()).copied().unwrap_or(Account::EMPTY)
     }
-    fn row(
-        &mut self,
-        i: AccountIndex,
-        (class, t, side): (u64, u64, u64),
-        account: &Account,
-        after: u64,
-        flags: u64,
-    ) {
-        let composite = composite(i.get().into(), class, t, side);
-        let row = RowWitness {
-            key: account.key,
-            owner: account.owner.to_fr(),
-            before: fr(account.balance),
-            after: fr(after),
-            nonce: Fr::from(account.nonce),
-            asset: Fr::from(account.asset),
-            flags: std::array::from_fn(|bit| fr(flags >> bit & 1)),
-            composite: fr(composite),
-            x: point(i.get()),
-        };
-        self.rows.push((composite, row));
-        let nonce = account.nonce.wrapping_add(u32::from(flags & flag::BUMP != 0));
-        self.now.insert(i.get(), Account { balance: after, nonce, ..*account });
+    /// Leaves `account` with another balance, and with the next nonce if it signed.
+    fn leave(&mut self, i: AccountIndex, account: &Account, balance: u64, signed: bool) {
+        let nonce = account.nonce.wrapping_add(signed.into());
+        self.now.insert(i.get(), Account { balance, nonce, ..*account });
     }
 }
 
@@ -60,25 +36,27 @@ impl Anvil {
 pub fn forge(before: &Ledger, batch: &SealedBatch) -> BatchWitness {
     let mut w = BatchWitness::empty(&shape(), batch.k, fr(DOMAIN));
     let now = before.existing().map(|(i, a)| (i.get(), *a)).collect();
-    let mut a = Anvil { now, rows: Vec::new() };
-    let named = flag::ACTIVE | flag::NAMES_KEY | flag::NAMES_OWNER;
+    let mut a = Anvil { now };
     for (slot, r) in batch.data.opens.iter().enumerate() {
         let (key, asset, owner) = (r.key.get(), r.asset.get(), r.owner);
         let account = Account { key, balance: 0, nonce: 0, asset, owner };
-        a.row(r.index, (class::OPEN, slot as u64, 1), &account, 0, named | flag::OPEN);
+        a.leave(r.index, &account, 0, false);
         let (index, asset, owner) = (Fr::from(r.index.get()), Fr::from(asset), owner.to_fr());
-        w.opens[slot] = OpenWitness { index, asset, owner, key };
+        w.opens[slot] = OpenWitness { index, asset, owner, key, last: Fr::ZERO };
     }
     for (slot, r) in batch.data.deposits.iter().enumerate() {
         let account = a.get(r.index);
         let after = account.balance.wrapping_add(r.amount);
-        a.row(r.index, (class::DEPOSIT, slot as u64, 1), &account, after, named);
+        a.leave(r.index, &account, after, false);
         w.deposits[slot] = DepositWitness {
             index: Fr::from(r.index.get()),
             amount: fr(r.amount),
             asset: Fr::from(r.asset.get()),
             key: r.key.get(),
             owner: r.owner.to_fr(),
+            before: fr(account.balance),
+            nonce: Fr::from(account.nonce),
+            link: LinkWitness::default(),
         };
     }
     let mut order: Vec<(u16, bool, usize)> = Vec::new();
@@ -95,16 +73,22 @@ pub fn forge(before: &Ledger, batch: &SealedBatch) -> BatchWitness {
     for (slot, r) in batch.data.collects.iter().enumerate() {
         let account = a.get(r.to);
         let after = account.balance.wrapping_add(r.amount);
-        a.row(r.to, (class::COLLECT, slot as u64, 1), &account, after, flag::ACTIVE);
-        let (to, asset) = (Fr::from(r.to.get()), Fr::from(account.asset));
-        w.collects[slot] = CollectWitness { to, amount: fr(r.amount), asset };
+        a.leave(r.to, &account, after, false);
+        w.collects[slot] = CollectWitness {
+            to: Fr::from(r.to.get()),
+            amount: fr(r.amount),
+            asset: Fr::from(account.asset),
+            key: account.key,
+            owner: account.owner.to_fr(),
+            before: fr(account.balance),
+            nonce: Fr::from(account.nonce),
+            link: LinkWitness::default(),
+        };
     }
     for (slot, r) in batch.data.exits.iter().enumerate().filter(|(_, r)| r.forced) {
         let account = a.get(r.from);
-        let all = if account.owner == r.recipient { flag::ALL } else { 0 };
-        let flags = flag::ACTIVE | flag::NAMES_OWNER | all;
         let after = account.balance.wrapping_sub(r.amount).wrapping_sub(r.fee.value() as u64);
-        a.row(r.from, (class::FORCED, slot as u64, 0), &account, after, flags);
+        a.leave(r.from, &account, after, false);
         w.exits[slot] = ExitWitness {
             from: Fr::from(r.from.get()),
             amount: fr(r.amount),
@@ -113,22 +97,16 @@ pub fn forge(before: &Ledger, batch: &SealedBatch) -> BatchWitness {
             asset: Fr::from(r.asset),
             recipient: r.recipient.to_fr(),
             order: fr(slot as u64),
-            nonce: Fr::ZERO,
+            nonce: Fr::from(account.nonce),
             key: account.key,
             owner: account.owner.to_fr(),
+            before: fr(account.balance),
+            link: LinkWitness::default(),
             signature: SignatureWitness::masked(),
         };
     }
-    place(&mut w, a.rows);
+    link(&mut w);
     w
-}
-
-/// Sorts rows and puts them behind inactive ones.
-pub fn place(w: &mut BatchWitness, mut rows: Vec<(u64, RowWitness)>) {
-    rows.sort_by_key(|(composite, _)| *composite);
-    let inactive = w.rows.len() - rows.len();
-    w.rows = (0..inactive).map(RowWitness::inactive).collect();
-    w.rows.extend(rows.into_iter().map(|(_, row)| row));
 }
 
 pub fn signature_of(authorisation: &Authorisation, message: Fr) -> SignatureWitness {
@@ -152,12 +130,10 @@ fn forge_transfer(a: &mut Anvil, w: &mut BatchWitness, batch: &SealedBatch, slot
     })
     .message(fr(DOMAIN));
     let left = payer.balance.wrapping_sub(r.amount).wrapping_sub(r.fee.value() as u64);
-    let flags = flag::ACTIVE | flag::BUMP | flag::NAMES_KEY;
-    a.row(r.from, (class::SIGNED, t, 0), &payer, left, flags);
+    a.leave(r.from, &payer, left, true);
     let payee = a.get(r.to);
     let after = payee.balance.wrapping_add(r.amount);
-    let flags = flag::ACTIVE | flag::NAMES_KEY | flag::NAMES_OWNER;
-    a.row(r.to, (class::SIGNED, t, 1), &payee, after, flags);
+    a.leave(r.to, &payee, after, false);
     w.transfers[slot] = TransferWitness {
         from: Fr::from(r.from.get()),
         to: Fr::from(r.to.get()),
@@ -167,8 +143,14 @@ fn forge_transfer(a: &mut Anvil, w: &mut BatchWitness, batch: &SealedBatch, slot
         nonce: Fr::from(payer.nonce),
         asset: Fr::from(payer.asset),
         key: payer.key,
+        owner: payer.owner.to_fr(),
+        before: fr(payer.balance),
+        link: LinkWitness::default(),
         payee_key: payee.key,
         payee_owner: payee.owner.to_fr(),
+        payee_before: fr(payee.balance),
+        payee_nonce: Fr::from(payee.nonce),
+        payee_link: LinkWitness::default(),
         signature: signature_of(&batch.transfers[slot], message),
     };
 }
@@ -186,8 +168,7 @@ fn forge_exit(a: &mut Anvil, w: &mut BatchWitness, batch: &SealedBatch, slot: us
     })
     .message(fr(DOMAIN));
     let left = payer.balance.wrapping_sub(r.amount).wrapping_sub(r.fee.value() as u64);
-    let flags = flag::ACTIVE | flag::BUMP | flag::NAMES_KEY;
-    a.row(r.from, (class::SIGNED, t, 0), &payer, left, flags);
+    a.leave(r.from, &payer, left, true);
     w.exits[slot] = ExitWitness {
         from: Fr::from(r.from.get()),
         amount: fr(r.amount),
@@ -199,6 +180,8 @@ fn forge_exit(a: &mut Anvil, w: &mut BatchWitness, batch: &SealedBatch, slot: us
         nonce: Fr::from(payer.nonce),
         key: payer.key,
         owner: payer.owner.to_fr(),
+        before: fr(payer.balance),
+        link: LinkWitness::default(),
         signature: signature_of(batch.exits[slot].as_ref().unwrap(), message),
     };
 }

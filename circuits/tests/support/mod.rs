@@ -10,14 +10,12 @@
 
 mod forge;
 mod keys;
-mod rows;
 mod scene;
 mod system;
 mod verdict;
 
 pub use forge::*;
 pub use keys::*;
-pub use rows::*;
 pub use scene::*;
 pub use system::*;
 pub use verdict::*;
@@ -48,7 +46,7 @@ pub fn compiled() -> &'static Compiled {
     CIRCUIT.get_or_init(|| Compiled::new(&shape()))
 }
 
-/// The circuit's named wires, e.g. `L[3].same`.
+/// The circuit's named wires, e.g. `T[3].first`.
 pub fn wire(name: &str) -> usize {
     static NAMES: OnceLock<BTreeMap<String, u32>> = OnceLock::new();
     let names = NAMES.get_or_init(|| {

@@ -91,6 +91,13 @@ impl<'a> System<'a> {
         coefficient(&constraint.a, wire) * b + coefficient(&constraint.b, wire) * a
             - coefficient(&constraint.c, wire)
     }
+    /// Whether a constraint fixes its only unknown `wire`, up to finitely many values: it is not constant
+    /// in it. (A double root has no derivative: f·(active − f) = 0 in an unused slot.)
+    fn fixes(&self, number: usize, wire: u32) -> bool {
+        let constraint = &self.constraints[number];
+        let square = coefficient(&constraint.a, wire) * coefficient(&constraint.b, wire);
+        square != Fr::ZERO || self.derivative(number, wire) != Fr::ZERO
+    }
     /// Small sets of wires with the constraints that have no other unknown: the constraints with
     /// two unknowns that hang together, and those with the same three unknowns or two of them.
     pub fn blocks(&self, known: &[bool]) -> Vec<(BTreeSet<u32>, Vec<usize>)> {
@@ -156,7 +163,7 @@ impl<'a> System<'a> {
             for number in 0..self.constraints.len() {
                 let unknown = self.unknowns(number, &known);
                 if let (1, Some(wire)) = (unknown.len(), unknown.first())
-                    && self.derivative(number, *wire) != Fr::ZERO
+                    && self.fixes(number, *wire)
                 {
                     known[*wire as usize] = true;
                     progress = true;

@@ -2,7 +2,7 @@
 
 use super::{challenges, compiled, shape};
 use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::{AdditiveGroup, Field, PrimeField};
 use kerros_circuits::batch::{BatchWitness, Outputs, synthesize};
 use kerros_circuits::builder::{Builder, Constraint, evaluate};
 use kerros_protocol::commitment::point;
@@ -55,10 +55,11 @@ impl Verdict {
     pub fn satisfied(&self) -> bool {
         self.violated.is_empty()
     }
-    /// What the KZG equation says about A and Z: the rows that start a run open the state. Runs
-    /// of one account twice pass here, because the pairing cannot see them (attack 4).
+    /// What the KZG equation says about A and Z: the accesses that are first open the state. An
+    /// account opened twice passes here, because the pairing cannot see it (attack 4).
     pub fn opens(&self, before: &Ledger, witness: &BatchWitness) -> bool {
-        let points = starts(witness);
+        let index = |i: Fr| i.into_bigint().0[0] as u32;
+        let points: Vec<Fr> = firsts(witness).into_iter().map(|i| point(index(i))).collect();
         let distinct: BTreeSet<[u8; 32]> = points.iter().map(fr_to_be).collect();
         if distinct.len() != points.len() {
             return true;
@@ -106,15 +107,12 @@ fn before_and_after(before: &Ledger, after: &Ledger) -> BTreeMap<[u8; 32], Fr> {
     indices.map(|x| (fr_to_be(&x), x)).collect()
 }
 
-/// Points of the rows that start a run.
-pub fn starts(witness: &BatchWitness) -> Vec<Fr> {
-    let mut previous = Fr::ONE;
-    let mut out = Vec::new();
-    for row in &witness.rows {
-        if row.flags[0] == Fr::ONE && row.x != previous {
-            out.push(row.x);
-        }
-        previous = row.x;
-    }
-    out
+/// Indices of the accesses that are first in an account's path.
+pub fn firsts(w: &BatchWitness) -> Vec<Fr> {
+    let opens = w.opens.iter().filter(|o| o.index != Fr::ZERO).map(|o| o.index);
+    let others = (w.deposits.iter().map(|d| (d.link, d.index)))
+        .chain(w.transfers.iter().flat_map(|t| [(t.link, t.from), (t.payee_link, t.to)]))
+        .chain(w.exits.iter().map(|e| (e.link, e.from)))
+        .chain(w.collects.iter().map(|f| (f.link, f.to)));
+    opens.chain(others.filter(|(link, _)| link.first == Fr::ONE).map(|(_, i)| i)).collect()
 }
