@@ -8,11 +8,8 @@ use crate::{ONE, assignment_only};
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
 use kerros_circuits::batch::BatchWitness;
-use kerros_circuits::gadgets::eddsa::SignatureWitness;
 use kerros_protocol::account::{Account, two_to};
-use kerros_protocol::eddsa::challenge;
 use kerros_protocol::ledger::Ledger;
-use kerros_protocol::poseidon;
 
 /// The forgery is taken under the challenges it knew, and what remains when they are drawn after
 /// h, as they are. `after` is the state that the forger committed to, where that matters.
@@ -32,19 +29,6 @@ fn dies_of_its_own_h(
     assert_ne!(known.outputs.h, honest_h, "but every column it solved for is absorbed");
     assert_ne!(challenges(known.outputs.h), (beta, z));
     assert!(!taken(&judge(w)), "so it fails under the challenges of its own h");
-}
-
-/// Wallet `by` signs transfer 0 of `w` as it stands.
-fn resign(w: &mut BatchWitness, by: u8) {
-    let t = &mut w.transfers[0];
-    let packed = ONE + t.from * two_to(4) + t.to * two_to(32) + t.amount * two_to(60);
-    let packed = packed + t.fee * two_to(124) + t.nonce * two_to(140);
-    let message = poseidon::hash(&[fr(DOMAIN), packed, t.payee_key, t.payee_owner]);
-    let secret = wallet(by).0;
-    let (public, signature) = (secret.public_key(), secret.sign(message));
-    let h = challenge(&signature.r8, &public.0, message);
-    t.key = public.0.x;
-    t.signature = SignatureWitness { key_y: public.0.y, s: signature.s, h };
 }
 
 /// One asset more in the word, and `key` or `owner` that takes it up: an access then reads an
@@ -101,7 +85,7 @@ fn the_transfers_payee_key_and_owner_would_hide_a_mint_if_h_s_were_not_absorbed(
         let (beta, z) = challenges(h);
         let t = &mut w.transfers[0];
         hide_asset(beta, owner, (&mut t.payee_key, &mut t.payee_owner));
-        resign(&mut w, 3);
+        resign(&mut w, 0, 3);
         dies_of_its_own_h(&scene, &w, None, (beta, z, h));
     }
 }
@@ -116,7 +100,7 @@ fn the_payers_owner_would_hide_a_theft_if_it_were_not_absorbed() {
     let h = judge(&w).outputs.h;
     let (beta, z) = challenges(h);
     let key = w.transfers[0].key;
-    resign(&mut w, 9);
+    resign(&mut w, 0, 9);
     let t = &mut w.transfers[0];
     t.owner += (key - t.key) / beta.square();
     dies_of_its_own_h(&scene, &w, None, (beta, z, h));

@@ -189,28 +189,46 @@ fn a_last_access_that_is_read_and_one_that_is_not_are_refused() {
 #[test]
 fn an_access_read_twice_is_refused() {
     // The third payment goes on from the first one, as the second one does: 200 spent for nothing.
-    let scene = payments();
-    let honest = scene.honest();
-    let mut w = honest.clone();
+    let mut w = payments().honest();
     let (second, third) = (w.transfers[1], &mut w.transfers[2]);
     third.before = second.before;
     third.nonce = second.nonce;
     third.link.gap = second.link.gap + fr(2);
-    let resigned = {
-        let mut transfer = scene.transfer_of(1, 2, 300, 0);
-        transfer.nonce = 8;
-        let transaction = kerros_protocol::transaction::Transaction::Transfer(transfer);
-        let signature = wallet(1).0.sign(transaction.message(fr(DOMAIN)));
-        let public_key = wallet(1).0.public_key();
-        let authorisation =
-            kerros_protocol::batch::Authorisation { order: 2, public_key, signature };
-        signature_of(&authorisation, transaction.message(fr(DOMAIN)))
-    };
-    third.signature = resigned;
+    resign(&mut w, 2, 1);
     assert_eq!(judge(&w).violated.len(), 1, "reads are not writes");
     // With the second one last as well.
     w.transfers[1].link.last = ONE;
     assert_eq!(judge(&w).violated.len(), 1, "reads are not writes");
+}
+
+#[test]
+fn unused_slots_hand_nothing_on() {
+    // With `last` where `active` is 0, an access would count −1 times: two of them would be two
+    // writes from nowhere, two places earlier. Their index is 0, so an account at index 0, which
+    // nobody opens, could pay out what it never had.
+    let mut scene = Scene::new();
+    scene.order = 5;
+    scene.pay(1, 1, 2, 100, 0);
+    scene.pay(1, 1, 2, 200, 0);
+    let mut w = scene.honest();
+    for slot in 0..2 {
+        let (order, source) = (fr(slot as u64), slot + 2);
+        w.transfers[slot].from = ZERO;
+        resign(&mut w, slot, 1);
+        let payment = w.transfers[slot];
+        let carrier = &mut w.transfers[source];
+        (carrier.key, carrier.owner, carrier.asset) = (payment.key, payment.owner, payment.asset);
+        (carrier.before, carrier.nonce, carrier.order) = (payment.before, payment.nonce, order);
+        carrier.link.last = ONE;
+        let link = &mut w.transfers[slot].link;
+        // place − 1 − gap = the carrier's place − 2.
+        let gap = (payment.order - order).double() + ONE;
+        *link = LinkWitness { first: ZERO, last: ONE, gap };
+    }
+    unlist(&mut w, 4, 1);
+    let verdict = judge(&w);
+    assert_eq!(verdict.violated.len(), 2, "a flag is 0 where its slot is unused, and nothing else");
+    assert!(verdict.opens(&scene.before, &w));
 }
 
 #[test]

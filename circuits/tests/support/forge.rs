@@ -1,6 +1,6 @@
 //! Forge: the witness of a batch that breaks rules.
 
-use super::{DOMAIN, fr, key, shape};
+use super::{DOMAIN, fr, key, shape, wallet};
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
 use kerros_circuits::access::LinkWitness;
@@ -10,10 +10,11 @@ use kerros_circuits::journal::{
     CollectWitness, DepositWitness, ExitWitness, OpenWitness, TransferWitness,
 };
 use kerros_circuits::witness::link;
-use kerros_protocol::account::{Account, AccountIndex, AccountKey, AssetId};
+use kerros_protocol::account::{Account, AccountIndex, AccountKey, AssetId, two_to};
 use kerros_protocol::batch::{Authorisation, SealedBatch};
 use kerros_protocol::eddsa;
 use kerros_protocol::ledger::Ledger;
+use kerros_protocol::poseidon;
 use kerros_protocol::transaction::{Exit, Transaction, Transfer};
 use std::collections::BTreeMap;
 
@@ -113,6 +114,19 @@ pub fn signature_of(authorisation: &Authorisation, message: Fr) -> SignatureWitn
     let Authorisation { public_key, signature, .. } = authorisation;
     let h = eddsa::challenge(&signature.r8, &public_key.0, message);
     SignatureWitness { key_y: public_key.0.y, s: signature.s, h }
+}
+
+/// Wallet `by` signs transfer `slot` of `w` as it stands.
+pub fn resign(w: &mut BatchWitness, slot: usize, by: u8) {
+    let t = &mut w.transfers[slot];
+    let packed = Fr::ONE + t.from * two_to(4) + t.to * two_to(32) + t.amount * two_to(60);
+    let packed = packed + t.fee * two_to(124) + t.nonce * two_to(140);
+    let message = poseidon::hash(&[fr(DOMAIN), packed, t.payee_key, t.payee_owner]);
+    let secret = wallet(by).0;
+    let (public, signature) = (secret.public_key(), secret.sign(message));
+    let h = eddsa::challenge(&signature.r8, &public.0, message);
+    t.key = public.0.x;
+    t.signature = SignatureWitness { key_y: public.0.y, s: signature.s, h };
 }
 
 fn forge_transfer(a: &mut Anvil, w: &mut BatchWitness, batch: &SealedBatch, slot: usize, t: u64) {
