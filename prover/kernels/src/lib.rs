@@ -1,8 +1,8 @@
 //! Multi-scalar multiplication in BN254's G1 and G2, most of the cost of a proof.
 //!
 //! One Pippenger (`pippenger`) runs on one of two kernels, each for either group: vectors on a
-//! processor with AVX-512 IFMA (`addition` on `quadratic` on `field`), arkworks' arithmetic
-//! elsewhere (`portable`). All give the same point as arkworks. Nothing here runs in constant time.
+//! processor with AVX-512 IFMA (`addition` on `quadratic` on `field`), words elsewhere
+//! (`portable` on `words`). All give the same point as arkworks. Nothing here runs in constant time.
 
 #[cfg(target_arch = "x86_64")]
 mod addition;
@@ -19,6 +19,7 @@ mod point;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod quadratic;
+mod words;
 
 pub use point::{PreparedG1, PreparedG2};
 
@@ -30,7 +31,7 @@ use std::str::FromStr;
 /// The code that computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// arkworks' field arithmetic.
+    /// Plain words.
     Portable,
     /// Eight lanes of AVX-512 IFMA.
     Ifma,

@@ -19,7 +19,7 @@ pub struct PreparedG1([u64; 8]);
 pub struct PreparedG2([u64; 16]);
 
 /// What the multi-scalar multiplication needs of a point. While kernels work on points of their
-/// own, coordinates may be integers that are not reduced, below `5/3 p`.
+/// own, coordinates may be integers that are not reduced, below `2 p`.
 pub trait Prepared: Copy + Send + Sync + From<Affine<Self::Curve>> {
     /// The curve.
     type Curve: SWCurveConfig<BaseField: Field<BasePrimeField = Fq>>;
@@ -114,8 +114,13 @@ impl From<PreparedG2> for G2Affine {
 }
 
 /// The element whose Montgomery form is congruent to an integer that may exceed p a few times.
+#[inline]
 pub fn element(words: [u64; 4]) -> Fq {
     let mut integer = BigInt(words);
+    // Nearly always the highest word tells.
+    if words[3] < Fq::MODULUS.0[3] {
+        return Fq::new_unchecked(integer);
+    }
     while integer >= Fq::MODULUS {
         integer.sub_with_borrow(&Fq::MODULUS);
     }
