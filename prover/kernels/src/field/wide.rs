@@ -1,6 +1,6 @@
 //! Products before their reduction, so that sums of products are reduced once.
 
-use super::{Elements, Loose, NEGATED_INVERSE, P, all};
+use super::{Elements, Loose, MASK, NEGATED_INVERSE, P, all};
 use std::arch::x86_64::*;
 
 /// Eight sums of few products: limbs are signed and stay below `2^58`.
@@ -61,11 +61,15 @@ impl Wide {
         let mut sums = self.0;
         for i in 0..5 {
             let m = _mm512_madd52lo_epu64(_mm512_setzero_si512(), sums[i], all(NEGATED_INVERSE));
-            for j in 0..5 {
+            // The lowest limb becomes a multiple of 2^52: it is rounded up, not computed.
+            let carry = _mm512_srai_epi64::<52>(_mm512_add_epi64(sums[i], all(MASK)));
+            sums[i + 1] = _mm512_add_epi64(sums[i + 1], carry);
+            for j in 1..5 {
                 sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(P[j]));
+            }
+            for j in 0..5 {
                 sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(P[j]));
             }
-            sums[i + 1] = _mm512_add_epi64(sums[i + 1], _mm512_srai_epi64::<52>(sums[i]));
         }
         Loose([sums[5], sums[6], sums[7], sums[8], sums[9]])
     }
