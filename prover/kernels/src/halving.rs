@@ -11,7 +11,7 @@ use ark_ff::AdditiveGroup;
 use std::sync::{Mutex, PoisonError};
 
 /// Additions that share an inversion: their scratch memory fits into a level 2 cache.
-const BATCH: usize = 4_096;
+const BATCH: usize = 2_048;
 /// So few buckets are summed one by one.
 const BUCKETS_SERIAL: usize = 16;
 
