@@ -330,9 +330,15 @@ pub(crate) mod tests {
                 let expected: [M; 8] = std::array::from_fn(|i| a[i] * b[i] * sixteenth);
                 let (x, y) = (Elements::pack(&a), Elements::pack(&b));
                 assert_eq!(mul(&x, &y).unpack(), expected);
+                let squares = a.map(|a| a * a * sixteenth);
+                assert_eq!(square(&x).reduce().carry().unpack(), squares);
+                let differences = std::array::from_fn(|i| expected[i] - squares[i]);
+                let wide = super::product(&x, &y).sub(&square(&x)).reduce().plus_p::<1>();
+                assert_eq!(wide.carry().unpack(), differences);
                 // The largest operands that `addition` multiplies: 14.6 p by 1.1 p.
                 let large = x.loose().plus_p::<13>().carry();
                 let product = mul(&large, &y);
+                assert_eq!(super::product(&large, &y).reduce().carry().unpack(), expected);
                 assert_eq!(product.unpack(), expected);
                 // Below 1.2 p: 6/5 p minus the integer is not negative.
                 let limb = |limbs: [__m512i; 5], j: usize| {

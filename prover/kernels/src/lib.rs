@@ -2,8 +2,8 @@
 //! of a proof.
 //!
 //! One Pippenger (`pippenger`) runs on one of two kernels, each for either group: vectors on a
-//! processor with AVX-512 IFMA (`addition` on `quadratic` on `field`), arkworks' arithmetic
-//! elsewhere (`portable`). FFTs run on vectors (`passes` on `butterflies` on `field`) or are
+//! processor with AVX-512 IFMA (`addition` on `quadratic` on `field`), words elsewhere
+//! (`portable` on `words`). FFTs run on vectors (`passes` on `butterflies` on `field`) or are
 //! arkworks'. All give the same points and elements as arkworks. Nothing here runs in constant time.
 
 #[cfg(target_arch = "x86_64")]
@@ -30,6 +30,7 @@ mod point;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod quadratic;
+mod words;
 
 pub use domain::Domain;
 pub use elementwise::{batch_inverse, multiply};
@@ -43,7 +44,7 @@ use std::str::FromStr;
 /// The code that computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// arkworks' field arithmetic.
+    /// Plain words.
     Portable,
     /// Eight lanes of AVX-512 IFMA.
     Ifma,

@@ -115,7 +115,9 @@ fn window_sum<P: Prepared, K: Kernel<P>>(
         workspaces.with(|space| space.sum(bases, &entries[group.entries.clone()], lens, out));
     });
     let used = groups.last().and_then(|group| group.runs.last()).map_or(0, |run| run.bucket);
-    let mut buckets = vec![P::INFINITY; used + 1];
+    // With room for the sums of neighbours.
+    let mut buckets = Vec::with_capacity(2 * used + 64);
+    buckets.resize(used + 1, P::INFINITY);
     // Parts of a bucket that is larger than a group.
     let mut parts = Vec::new();
     let runs = groups.iter().flat_map(|group| &group.runs);

@@ -20,7 +20,7 @@ pub struct PreparedG1([u64; 8]);
 pub struct PreparedG2([u64; 16]);
 
 /// What the multi-scalar multiplication needs of a point. While kernels work on points of their
-/// own, coordinates may be integers that are not reduced, below `5/3 p`.
+/// own, coordinates may be integers that are not reduced, below `2 p`.
 pub trait Prepared: Copy + Send + Sync + From<Affine<Self::Curve>> {
     /// The curve.
     type Curve: SWCurveConfig<BaseField: Field<BasePrimeField = Fq>>;
@@ -138,10 +138,14 @@ fn are_reduced(words: &[u64]) -> bool {
 }
 
 /// The element whose Montgomery form is congruent to an integer that may exceed p a few times.
+#[inline]
 pub fn element<M: Modulus>(words: [u64; 4]) -> M {
     let mut integer = BigInt(words);
-    while integer >= M::MODULUS {
-        integer.sub_with_borrow(&M::MODULUS);
+    // Nearly always the highest word tells.
+    if words[3] >= M::MODULUS.0[3] {
+        while integer >= M::MODULUS {
+            integer.sub_with_borrow(&M::MODULUS);
+        }
     }
     let mut element = M::ZERO;
     *element.words_mut() = integer.0;

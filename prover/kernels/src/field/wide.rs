@@ -1,6 +1,6 @@
 //! Products before their reduction, so that sums of products are reduced once.
 
-use super::{Elements, Loose, Modulus, all};
+use super::{Elements, Loose, MASK, Modulus, all};
 use ark_bn254::Fq;
 use std::arch::x86_64::*;
 
@@ -63,11 +63,15 @@ impl Wide {
         for i in 0..5 {
             let m =
                 _mm512_madd52lo_epu64(_mm512_setzero_si512(), sums[i], all(Fq::NEGATED_INVERSE));
-            for j in 0..5 {
+            // The lowest limb becomes a multiple of 2^52: it is rounded up, not computed.
+            let carry = _mm512_srai_epi64::<52>(_mm512_add_epi64(sums[i], all(MASK)));
+            sums[i + 1] = _mm512_add_epi64(sums[i + 1], carry);
+            for j in 1..5 {
                 sums[i + j] = _mm512_madd52lo_epu64(sums[i + j], m, all(Fq::P[j]));
+            }
+            for j in 0..5 {
                 sums[i + j + 1] = _mm512_madd52hi_epu64(sums[i + j + 1], m, all(Fq::P[j]));
             }
-            sums[i + 1] = _mm512_add_epi64(sums[i + 1], _mm512_srai_epi64::<52>(sums[i]));
         }
         Loose::new([sums[5], sums[6], sums[7], sums[8], sums[9]])
     }
