@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(sub_wrapping(&result.0[0], &P2).1, u64::MAX, "below 2 p");
         };
         for a in samples() {
-            let (x, p) = (Coordinate([a]), element(a));
+            let (x, p) = (Coordinate([a]), element::<Fq>(a));
             same(x.square(), p.square());
             same(x.signed(1), -p);
             same(x.signed(0), p);
