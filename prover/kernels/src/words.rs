@@ -181,7 +181,7 @@ mod tests {
             same(x.signed(0), p);
             assert!(x.may_be_zero() || p != Fq::ZERO);
             for b in samples() {
-                let (y, q) = (Coordinate([b]), element(b));
+                let (y, q) = (Coordinate([b]), element::<Fq>(b));
                 same(x.mul(&y), p * q);
                 same(x.sub(&y), p - q);
             }
