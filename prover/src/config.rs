@@ -69,6 +69,9 @@ mod tests {
     fn the_name_given_wins_and_the_default_fits() {
         let line = ["kerros-prover", "--keys", "k", "--id", "p1"];
         assert_eq!(Config::try_parse_from(line).expect("parses").prover_id(), "p1");
+        let path = |path| Config::try_parse_from(line.iter().copied().chain(["--path", path]));
+        assert_eq!(path("portable").expect("parses").path, Some(Path::Portable));
+        assert!(path("fast").is_err());
         let default = Config::try_parse_from(["kerros-prover", "--keys", "k"]).expect("parses");
         assert!((1..=ID_BYTES_MAX).contains(&default.prover_id().len()));
     }
