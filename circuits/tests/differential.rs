@@ -6,7 +6,8 @@
 //! the state; if it refuses, the cheat's witness must be refused by the circuit or by the opening.
 //!
 //! One difference is allowed and excluded here: native code wants one t for each signed record of
-//! a batch, the circuit only for each account, which changes nothing in the state.
+//! a batch, the circuit only for each account: it takes some payments in whose every order a balance
+//! would overflow (SPEC.md section 4), and no other state comes of it.
 //!
 //! Seed: `KERROS_SEED` (hex, 32 bytes), else fresh; always printed. Cases: `KERROS_CASES`.
 

@@ -307,8 +307,8 @@ fn keys_of_low_order_and_keys_off_the_curve_are_refused() {
 
 #[test]
 fn a_key_made_of_the_offset_frees_the_first_slope() {
-    // P = −4A = N: the first addition is N + N. That is why nobody may know N's logarithm: this
-    // key's holder can put any slope there, and it is nobody's key but his.
+    // P = −4A = N: the first addition is N + N. That is why nobody may know N's logarithm: whoever
+    // knows how this key is made of N, here everybody, can put any slope there (SPEC.md section 6).
     let quarter = Scalar::from(4u64).inverse().unwrap();
     let key = offset_point().times(-quarter);
     let h = Fr::ZERO; // the last digit is −
