@@ -1,9 +1,9 @@
-//! CPU time of this crate's FFTs and of arkworks', alternately in one run, and the time that passes:
+//! CPU time of this crate's passes over the scalar field and of arkworks', alternately in one run, and the time that passes:
 //! `compare_fft [LOG2_SIZE ...]`. With `RAYON_NUM_THREADS=1` both run on one thread.
 
 use ark_bn254::Fr;
 use ark_ff::UniformRand;
-use kerros_kernels::{Domain, Path};
+use kerros_kernels::{Domain, Path, batch_inverse, multiply};
 use rustix::time::{ClockId, clock_gettime};
 
 fn main() {
@@ -33,14 +33,23 @@ fn compare(log_n: u32) {
     report(log_n, "ifft", [&ours, &stock], &inputs, one(Domain::ifft));
     report(log_n, "coset fft", [&ours, &stock], &inputs, one(Domain::coset_fft));
     report(log_n, "coset ifft", [&ours, &stock], &inputs, one(Domain::coset_ifft));
+    let paths = [&Path::detect(), &Path::Portable];
+    report(log_n, "inverses", paths, &inputs, |path, [mut values, _, _]| {
+        batch_inverse(*path, &mut values);
+        values
+    });
+    report(log_n, "products", paths, &inputs, |path, [mut values, by, _]| {
+        multiply(*path, &mut values, &by);
+        values
+    });
 }
 
-fn report(
+fn report<T>(
     log_n: u32,
     name: &str,
-    [ours, stock]: [&Domain; 2],
+    [ours, stock]: [&T; 2],
     inputs: &[Vec<Fr>; 3],
-    f: impl Fn(&Domain, [Vec<Fr>; 3]) -> Vec<Fr>,
+    f: impl Fn(&T, [Vec<Fr>; 3]) -> Vec<Fr>,
 ) {
     let mut times = [const { Vec::new() }; 4];
     for _ in 0..if log_n > 20 { 3 } else { 7 } {

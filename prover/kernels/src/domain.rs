@@ -10,7 +10,9 @@ use vectors::Vectors;
 
 /// The `2^log_n`-th roots of unity and their coset by [`Fr::GENERATOR`].
 ///
-/// What it keeps beside this is about `2^(log_n / 2)` KiB.
+/// Vectors transform 2^6 to 2^24 elements, arkworks any others. A domain keeps about
+/// `2^(log_n / 2)` KiB, and each thread at work as much. A transform needs a second vector while it
+/// runs, [`Self::quotient`] nothing beside its three.
 pub struct Domain {
     plain: Radix2EvaluationDomain<Fr>,
     coset: Radix2EvaluationDomain<Fr>,
@@ -74,7 +76,6 @@ impl Domain {
 
     /// The coefficients of `(a·b - c) / (X^n - 1)`, as Groth16 takes them, from the values of a, b
     /// and c at the roots: what arkworks' `LibsnarkReduction` does after its sparse products.
-    /// Needs no memory beside the three vectors.
     pub fn quotient(&self, mut a: Vec<Fr>, mut b: Vec<Fr>, mut c: Vec<Fr>) -> Vec<Fr> {
         #[cfg(target_arch = "x86_64")]
         if let Some(vectors) = &self.vectors {
