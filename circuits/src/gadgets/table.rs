@@ -16,7 +16,7 @@ struct Quadric {
     linear: [Fr; 4],
 }
 
-/// The eight points `n·base`, n in [`MULTIPLES`], as the solutions (u, t) of three equations.
+/// The eight points `n·base`, n in `MULTIPLES`, as the solutions (u, t) of three equations.
 ///
 /// Since the sum of the points is neutral, a function on the curve has exactly them as zeros and
 /// its only pole at the neutral element, of order 8: with `w = u²` it is
