@@ -113,15 +113,7 @@ fn a_key_with_torsion_pays_in_a_batch() {
     let (_, signature) = sign(s, Some(&torsion), r, transaction.message(fr(DOMAIN)));
     let signed = SignedTransaction { transaction, public_key: PublicKey(key), signature };
     scene.pay_authorised(&signed, transfer);
-    assert_accepted(&scene);
-}
-
-fn assert_accepted(scene: &Scene) {
-    let executed = scene.execute().unwrap();
-    let verdict = judge(&executed.witness);
-    assert_eq!(verdict.violated, Vec::<usize>::new());
-    assert!(verdict.accepted(&scene.before, &executed.witness));
-    assert!(verdict.updates(&scene.before, &executed.after));
+    scene.must_be_accepted();
 }
 
 #[test]
@@ -131,12 +123,12 @@ fn edges_of_balances_nonces_and_indices_are_provable() {
     scene.pay(2, 2, 1, 499, 1);
     scene.pay(1, 1, 2, 0, 0);
     scene.collect(2, 1);
-    assert_accepted(&scene);
+    scene.must_be_accepted();
     // An almost full account pays itself, and one fills up exactly.
     let mut scene = Scene::new();
     scene.pay(5, 5, 5, u64::MAX - 10, 0);
     scene.pay(1, 1, 5, 10, 0);
-    assert_accepted(&scene);
+    scene.must_be_accepted();
     // The last nonce but one is the last that is used.
     let mut scene = Scene::new();
     let account = Account { nonce: u32::MAX - 1, ..scene.get(1) };
@@ -144,7 +136,7 @@ fn edges_of_balances_nonces_and_indices_are_provable() {
     scene.now.insert(1, account);
     scene.pay(1, 1, 1, 5, 0);
     scene.deposit(1, 1, 1, 5);
-    assert_accepted(&scene);
+    scene.must_be_accepted();
     scene.pay(1, 1, 1, 5, 0);
     scene.must_be_refused();
     // The last index of the ledger, opened, paid and forced out at once.
@@ -154,7 +146,7 @@ fn edges_of_balances_nonces_and_indices_are_provable() {
     scene.pay(1, 1, 15, 5, 0);
     scene.force(15, wallet(9).1);
     scene.force(15, wallet(9).1);
-    assert_accepted(&scene);
+    scene.must_be_accepted();
     // The last t.
     let mut scene = Scene::new();
     scene.order = u16::MAX;
@@ -162,7 +154,7 @@ fn edges_of_balances_nonces_and_indices_are_provable() {
     scene.order -= 1;
     scene.pay_signed(1, transfer);
     scene.transfers[0].order = u16::MAX;
-    assert_accepted(&scene);
+    scene.must_be_accepted();
     // A deposit whose key is on no curve: it can be credited and forced out.
     let mut scene = Scene::new();
     let off = (2u64..).map(Fr::from).find(|x| Point::with_x(*x).is_none()).unwrap();
@@ -171,11 +163,11 @@ fn edges_of_balances_nonces_and_indices_are_provable() {
     scene.now.insert(2, account);
     scene.pay(1, 1, 2, 5, 0);
     scene.force(2, wallet(2).1);
-    assert_accepted(&scene);
+    scene.must_be_accepted();
     // A signed exit to the zero address and of nothing.
     let mut scene = Scene::new();
     scene.exit(1, 1, 0, 0, Address([0; 20]));
-    assert_accepted(&scene);
+    scene.must_be_accepted();
 }
 
 #[test]

@@ -322,7 +322,6 @@ fn random_links_hold_exactly_for_paths() {
         } else {
             refused += 1
         }
-        // A gap of a first access is free: normalise.
         assert_eq!(
             holds,
             fine,
@@ -331,14 +330,6 @@ fn random_links_hold_exactly_for_paths() {
         );
     }
     println!("{accepted} accepted, {refused} refused");
-}
-
-fn accepted(scene: &Scene) {
-    let executed = scene.execute().unwrap();
-    let verdict = judge(&executed.witness);
-    assert_eq!(verdict.violated, Vec::<usize>::new());
-    assert!(verdict.accepted(&scene.before, &executed.witness));
-    assert!(verdict.updates(&scene.before, &executed.after));
 }
 
 #[test]
@@ -355,7 +346,7 @@ fn all_capacities_full_of_one_account() {
     scene.collect(15, 3);
     scene.collect(15, 1);
     scene.force(15, wallet(9).1);
-    accepted(&scene);
+    scene.must_be_accepted();
     // Orders at both ends: the gaps are as long as they get.
     let mut scene = Scene::new();
     scene.open(15, 9, 1);
@@ -365,11 +356,11 @@ fn all_capacities_full_of_one_account() {
     scene.order = u16::MAX - 1;
     scene.pay(9, 15, 1, 7, 0);
     scene.force(15, wallet(9).1);
-    accepted(&scene);
+    scene.must_be_accepted();
     let mut scene = Scene::new();
     scene.open(15, 9, 1);
     scene.force(15, wallet(9).1);
-    accepted(&scene);
+    scene.must_be_accepted();
 }
 
 #[test]

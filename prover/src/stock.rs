@@ -1,6 +1,8 @@
 //! arkworks' own prover behind the same interface: what ours is compared with. The service never runs it.
 
 use crate::basis::Basis;
+use crate::groth16::Groth16 as Groth16Keys;
+use crate::keys::ProverKeys;
 use crate::phases::{Groth16Phases, Spent, Watch};
 use crate::prove::{Backend, ProveError};
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Projective};
@@ -11,7 +13,7 @@ use ark_groth16::{Groth16, ProvingKey};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use ark_relations::gr1cs::{ConstraintSystemRef, Matrix, SynthesisError};
 use kerros_circuits::builder::INPUT_COUNT;
-use kerros_protocol::commitment::evaluation_domain;
+use kerros_protocol::commitment::{SrsError, evaluation_domain};
 use kerros_protocol::transcript::Groth16Proof;
 use std::cell::Cell;
 
@@ -103,9 +105,14 @@ impl R1CSToQAP for Timed {
 }
 
 impl Stock {
-    /// The same key, matrices and points in arkworks' types.
-    pub fn new(key: ProvingKey<Bn254>, matrices: [Matrix<Fr>; 3], basis: StockBasis) -> Self {
-        Self { key, matrices, basis }
+    /// The same key, matrices and points in arkworks' types, copied; for ledgers of `2^k`.
+    pub fn of(keys: &ProverKeys, k: u8) -> Result<Self, SrsError> {
+        let Groth16Keys { key, matrices, .. } = &keys.groth16;
+        Ok(Self {
+            key: key.to_arkworks(&keys.verification),
+            matrices: [0, 1, 2].map(|i| matrices[i].to_arkworks()),
+            basis: StockBasis::new(k, keys.points(k)?.lagrange.to_vec()),
+        })
     }
     /// What each multiplication of a proof takes by itself, in the order of [`Groth16Phases::EACH`]:
     /// arkworks does not tell them apart.

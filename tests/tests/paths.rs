@@ -18,14 +18,6 @@ use kerros_tests::{World, keys};
 use rand::rngs::OsRng;
 use std::fs;
 
-fn stock(keys: &ProverKeys) -> Stock {
-    let groth16 = &keys.groth16;
-    let matrices = [0, 1, 2].map(|i| groth16.matrices[i].to_arkworks());
-    let points = keys.points(keys::K_GENESIS).expect("size");
-    let basis = StockBasis::new(keys::K_GENESIS, points.lagrange.to_vec());
-    Stock::new(groth16.key.to_arkworks(&keys.verification), matrices, basis)
-}
-
 #[test]
 fn proofs_are_those_of_arkworks_on_every_path() {
     let keys = keys::small();
@@ -38,7 +30,7 @@ fn proofs_are_those_of_arkworks_on_every_path() {
     let rng = &mut OsRng;
     let random = [Fr::rand(rng), Fr::rand(rng)];
     let cases = [random, [Fr::ZERO; 2], [Fr::ONE, -Fr::ONE], [random[0], Fr::ZERO]];
-    let stock = stock(&keys);
+    let stock = Stock::of(&keys, keys::K_GENESIS).expect("size");
     for path in Path::available() {
         println!("path {path}");
         let keys = ProverKeys::load_for(&keys::small_dir(), path).expect("keys");

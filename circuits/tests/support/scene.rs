@@ -187,6 +187,13 @@ impl Scene {
         forge(&self.before, &self.sealed())
     }
     /// Native code must refuse, and the circuit must refuse the cheat's witness.
+    pub fn must_be_accepted(&self) {
+        let executed = self.execute().unwrap();
+        let verdict = judge(&executed.witness);
+        assert_eq!(verdict.violated, Vec::<usize>::new());
+        assert!(verdict.accepted(&self.before, &executed.witness));
+        assert!(verdict.updates(&self.before, &executed.after));
+    }
     pub fn must_be_refused(&self) {
         assert!(self.execute().is_err(), "native code accepts");
         let witness = self.forged();

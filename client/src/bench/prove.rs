@@ -20,7 +20,7 @@ use kerros_protocol::transcript::statement;
 use kerros_prover::keys::ProverKeys;
 use kerros_prover::phases::{Phases, Spent};
 use kerros_prover::prove::{Backend, Proved, prove_batch, prove_with};
-use kerros_prover::stock::{Stock, StockBasis};
+use kerros_prover::stock::Stock;
 use kerros_prover::workload;
 use kerros_verifier::verify_batch;
 use rand::rngs::OsRng;
@@ -139,13 +139,6 @@ impl Scene {
         verify_batch(&keys.verification, &statement, &batch.data, &proved.proof)?;
         Ok(proved)
     }
-    fn stock(&self) -> Result<Stock, BenchError> {
-        let groth16 = &self.keys.groth16;
-        let (k, points) = (self.batch.k, self.keys.points(self.batch.k)?);
-        let key = groth16.key.to_arkworks(&self.keys.verification);
-        let matrices = [0, 1, 2].map(|i| groth16.matrices[i].to_arkworks());
-        Ok(Stock::new(key, matrices, StockBasis::new(k, points.lagrange.to_vec())))
-    }
 }
 
 fn row(parameters: &ProveParameters, transfers: u32) -> Result<Row, BenchError> {
@@ -155,7 +148,8 @@ fn row(parameters: &ProveParameters, transfers: u32) -> Result<Row, BenchError> 
     measure::forget_peak()?;
     let first = scene.prove(None)?;
     let peak_bytes = measure::peak_bytes(std::process::id())?;
-    let stock = parameters.against_stock.then(|| scene.stock()).transpose()?;
+    let stock = parameters.against_stock.then(|| Stock::of(&scene.keys, parameters.k));
+    let stock = stock.transpose()?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..parameters.repeats {
         ours.push(scene.prove(None)?.phases);
