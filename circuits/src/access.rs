@@ -29,7 +29,7 @@ pub mod time {
 
 /// Where an access stands in its account's path; field elements so that tests can put in what an
 /// honest builder never would.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LinkWitness {
     /// 1 for the first access to its account.
     pub first: Fr,

@@ -16,7 +16,7 @@ use ark_bn254::Fr;
 use kerros_protocol::batch::Shape;
 
 /// A whole witness: every slot of every section and the table of touched accounts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchWitness {
     /// O slots.
     pub opens: Vec<OpenWitness>,

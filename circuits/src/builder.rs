@@ -311,7 +311,12 @@ fn merged(num: &Num) -> Terms {
 
 /// Value of a linear combination under an assignment.
 pub fn evaluate(terms: &[(u32, Fr)], assignment: &[Fr]) -> Fr {
-    terms.iter().map(|(v, c)| assignment[*v as usize] * c).sum()
+    let one = Fr::ONE; // most coefficients are
+    let term = |(v, c): &(u32, Fr)| {
+        let value = assignment[*v as usize];
+        if *c == one { value } else { value * c }
+    };
+    terms.iter().map(term).sum()
 }
 
 /// Number of the first constraint that an assignment violates, if any.

@@ -37,7 +37,7 @@ const WINDOWS: usize = 63;
 const WINDOW_BITS: usize = 4;
 
 /// The witness of one signature.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignatureWitness {
     /// y of the public key.
     pub key_y: Fr,

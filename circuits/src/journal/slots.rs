@@ -7,7 +7,7 @@ use ark_ff::AdditiveGroup;
 
 /// Witness of an O slot; all 0 for padding. Numbers are field elements so that tests can put in
 /// what an honest builder never would.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OpenWitness {
     /// Account index.
     pub index: Fr,
@@ -22,7 +22,7 @@ pub struct OpenWitness {
 }
 
 /// Witness of a D slot.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DepositWitness {
     /// Account index.
     pub index: Fr,
@@ -43,7 +43,7 @@ pub struct DepositWitness {
 }
 
 /// Witness of a T slot.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransferWitness {
     /// Payer's index.
     pub from: Fr,
@@ -82,7 +82,7 @@ pub struct TransferWitness {
 }
 
 /// Witness of an E slot.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitWitness {
     /// Account index.
     pub from: Fr,
@@ -113,7 +113,7 @@ pub struct ExitWitness {
 }
 
 /// Witness of an F slot.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CollectWitness {
     /// Account index.
     pub to: Fr,
