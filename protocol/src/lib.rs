@@ -16,6 +16,7 @@ pub mod poseidon;
 pub mod proto;
 pub mod receipt;
 pub mod rejection;
+pub mod test_chains;
 pub mod transaction;
 pub mod transcript;
 pub mod transition;

@@ -140,6 +140,10 @@ pub struct Arguments {
     /// Accept development keys and reference strings, whose secrets somebody knows.
     #[arg(long, env = "KERROS_ALLOW_DEVELOPMENT")]
     pub allow_development: bool,
+    /// EIP-155 id of a main chain on which nothing has value, beside the known test chains: development keys are
+    /// refused on any other.
+    #[arg(long, env = "KERROS_TEST_CHAIN", value_name = "ID", value_delimiter = ',')]
+    pub test_chain: Vec<u64>,
     /// How a line of the log looks.
     #[arg(long, env = "KERROS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

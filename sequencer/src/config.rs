@@ -105,6 +105,9 @@ pub struct Config {
     pub operator_calls: bool,
     /// Whether keys and reference strings with known secrets are accepted. Default false.
     pub allow_development: bool,
+    /// Main chains that count as test chains beside the known ones, by EIP-155 id: development keys
+    /// are accepted on test chains only. Default none.
+    pub test_chains: Vec<u64>,
 }
 
 /// A configuration that cannot work.
@@ -164,6 +167,7 @@ impl Config {
             accept_missing_watermark: false,
             operator_calls: false,
             allow_development: false,
+            test_chains: Vec::new(),
         }
     }
     /// Checks all ranges; `ordered` is T + E of the shape.

@@ -100,6 +100,7 @@ fn config(arguments: &Arguments) -> Fallible<Config> {
         accept_missing_watermark: arguments.accept_missing_watermark,
         operator_calls: arguments.operator_calls,
         allow_development: arguments.allow_development,
+        test_chains: arguments.test_chain.clone(),
         ..Config::new(arguments.data_dir.clone(), contract, fee_key, owner)
     })
 }

@@ -38,6 +38,7 @@ use crate::settlement::view::{Waits, Watched};
 use crate::verification::{BatchVerifier, KeyVerifier};
 use kerros_protocol::account::Address;
 use kerros_protocol::commitment::Srs;
+use kerros_protocol::test_chains::is_test_chain;
 use kerros_protocol::transcript;
 use kerros_protocol::verification_key::VerificationKey;
 use observe::{Health, Observer};
@@ -133,6 +134,14 @@ fn check_files(config: &Config, key: &VerificationKey, srs: &Srs) -> Result<(), 
     Ok(())
 }
 
+/// A key with known secrets is for test chains only, whatever else is allowed.
+fn check_chain(config: &Config, key: &VerificationKey, chain_id: u64) -> Result<(), StartError> {
+    if key.development && !is_test_chain(chain_id, &config.test_chains) {
+        return Err(StartError::DevelopmentOnChain { chain_id });
+    }
+    Ok(())
+}
+
 impl Sequencer {
     /// Starts a sequencer; it serves and settles until the handle is shut down.
     pub async fn start(
@@ -160,6 +169,7 @@ impl Sequencer {
         let address = alloy::primitives::Address::from(config.contract.0);
         let contract = Contract { chain: main_chain, address };
         let (chain_id, have) = check_contract(&contract, &key).await?;
+        check_chain(&config, &key, chain_id)?;
         let domain = transcript::domain(chain_id, &config.contract);
         crate::metrics::started(chain_id, address.to_string(), shape.to_string(), clock());
 

@@ -7,6 +7,7 @@ use alloy::primitives::Address as ChainAddress;
 use clap::Args;
 use kerros_circuits::setup::read_verification_key;
 use kerros_protocol::account::Address;
+use kerros_protocol::test_chains::is_test_chain;
 use kerros_protocol::transcript;
 use kerros_sequencer::main_chain::{Ethereum, MainChain, Wallet as ChainWallet};
 use serde_json::json;
@@ -33,6 +34,10 @@ pub struct DeployArgs {
     /// Accept a key whose secrets somebody knows.
     #[arg(long)]
     allow_development: bool,
+    /// EIP-155 id of a main chain on which nothing has value, beside the known test chains: a development
+    /// key is deployed nowhere else.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    test_chain: Vec<u64>,
 }
 
 impl DeployArgs {
@@ -44,11 +49,14 @@ impl DeployArgs {
             return Err(Failure::DevelopmentKey);
         }
         let chain = Ethereum::connect(&self.chain.rpc_url)?;
+        let chain_id = chain.chain_id().await?;
+        if key.development && !is_test_chain(chain_id, &self.test_chain) {
+            return Err(Failure::DevelopmentKeyOnChain { chain_id });
+        }
         let admin = wallet.chain_address();
         let operator = self.operator.map_or(admin, |operator| ChainAddress::from(operator.0));
         let payer = ChainWallet::new(wallet.signer().clone());
         let contract = deploy_kerros(&chain, &payer, &key, &Terms::usual(operator, admin)).await?;
-        let chain_id = chain.chain_id().await?;
         let domain = kerros_protocol::encoding::fr_to_be(&transcript::domain(chain_id, &contract));
         let domain = format!("0x{}", hex::encode(domain));
         Ok(Said {

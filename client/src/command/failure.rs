@@ -59,6 +59,15 @@ pub enum Failure {
     /// A deployment for real use with a development key.
     #[error("the key's secrets are known to somebody; --allow-development accepts it")]
     DevelopmentKey,
+    /// A deployment with a development key where money is.
+    #[error(
+        "chain {chain_id} is not a test chain, and somebody knows the secrets of this key: what is \
+         deposited can be taken; if nothing has value there, --test-chain {chain_id} says so"
+    )]
+    DevelopmentKeyOnChain {
+        /// The main chain.
+        chain_id: u64,
+    },
     /// Keys could not be made or found.
     #[error(transparent)]
     Keys(#[from] crate::keys::KeysError),
@@ -194,6 +203,7 @@ impl Failure {
             | Self::Devnet(_)
             | Self::Demo(_)
             | Self::DevelopmentKey
+            | Self::DevelopmentKeyOnChain { .. }
             | Self::ReceiptFile { .. }
             | Self::Bug(_) => FAILED,
         }

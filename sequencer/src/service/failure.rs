@@ -24,6 +24,15 @@ pub enum StartError {
         /// Which file.
         what: &'static str,
     },
+    /// A development key on a main chain that is not known as a test chain.
+    #[error(
+        "chain {chain_id} is not a test chain, and somebody knows the secrets of this verification key: what is \
+         deposited can be taken; if nothing has value there, test_chain = {chain_id} says so"
+    )]
+    DevelopmentOnChain {
+        /// The main chain.
+        chain_id: u64,
+    },
     /// Key and reference string do not belong together.
     #[error("the reference string does not belong to the verification key")]
     OtherSetup,

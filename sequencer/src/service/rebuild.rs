@@ -8,7 +8,7 @@
 
 use super::failure::StartError;
 use super::restore::deployment_bytes;
-use super::{check_files, system_clock};
+use super::{check_chain, check_files, system_clock};
 use crate::config::Config;
 use crate::execution::QueueEntry;
 use crate::journal::watermark::{self, Found, Mark, Watermark, WatermarkError};
@@ -195,6 +195,7 @@ pub async fn restore_from_chain(
     }
     let contract = alloy::primitives::Address::from(config.contract.0);
     let deployment = Deployment::read(&reader, contract, None).await?;
+    check_chain(config, key, deployment.chain_id)?;
     let replay = Replay::new(key.clone(), &deployment, trust.proofs)?;
     let operator = deployment.operator;
     let count = reader.waiting(operator).await?;
