@@ -5,6 +5,10 @@
 //! outside; nothing is allocated by a length that the file does not have, and every point is checked.
 
 pub mod binfile;
+pub mod chain;
+pub mod contribute;
 pub mod error;
 pub mod point;
+pub mod snark_rng;
+pub mod verify;
 pub mod zkey;

@@ -3,8 +3,8 @@
 
 use ark_bn254::G2Affine;
 use ark_ff::{BigInt, Fp};
+use kerros_protocol::encoding::{g1_to_be, g2_to_be};
 use kerros_setup::snark_rng::{SnarkRng, hash_to_g2};
-use kerros_setup::transcript::{uncompressed_g1, uncompressed_g2};
 use serde_json::Value;
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -28,9 +28,9 @@ fn assert_drawn(mut rng: SnarkRng, vector: &Value) {
     assert_eq!(montgomery(&[rng.fr().0]), bytes(&vector["scalar"]), "{vector}");
     let (g1, g2) = (rng.g1(), rng.g2());
     assert_eq!(montgomery(&[g1.x.0, g1.y.0]), bytes(&vector["g1"]), "{vector}");
-    assert_eq!(uncompressed_g1(&g1).to_vec(), bytes(&vector["g1Uncompressed"]), "{vector}");
+    assert_eq!(g1_to_be(&g1).to_vec(), bytes(&vector["g1Uncompressed"]), "{vector}");
     assert_eq!(lem_g2(&g2), bytes(&vector["g2"]), "{vector}");
-    assert_eq!(uncompressed_g2(&g2).to_vec(), bytes(&vector["g2Uncompressed"]), "{vector}");
+    assert_eq!(g2_to_be(&g2).to_vec(), bytes(&vector["g2Uncompressed"]), "{vector}");
     assert_eq!(vector["afterwards"], rng.word());
     assert!(g1.is_on_curve() && g2.is_on_curve());
     assert!(g2.is_in_correct_subgroup_assuming_on_curve());
