@@ -4,6 +4,7 @@
 pub mod account;
 pub mod batch;
 pub mod bench;
+pub mod ceremony;
 pub mod chain;
 pub mod circuit;
 pub mod demo;
@@ -98,7 +99,7 @@ pub enum Command {
     Bench(bench::BenchCommand),
     /// Print the circuit's constraints, by part and per transfer.
     Circuit(circuit::CircuitArgs),
-    /// Make development keys of a shape, or find them.
+    /// Make development keys of a shape, or find them; `ceremony` makes keys for real use.
     Setup(setup::SetupArgs),
     /// Put a Kerros contract on a main chain.
     Deploy(deploy::DeployArgs),

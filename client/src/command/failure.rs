@@ -68,6 +68,9 @@ pub enum Failure {
         /// The main chain.
         chain_id: u64,
     },
+    /// A ceremony's step.
+    #[error(transparent)]
+    Ceremony(#[from] super::ceremony::StepError),
     /// Keys could not be made or found.
     #[error(transparent)]
     Keys(#[from] crate::keys::KeysError),
@@ -200,6 +203,7 @@ impl Failure {
             Self::Sequencer(_)
             | Self::Contract(_)
             | Self::Keys(_)
+            | Self::Ceremony(_)
             | Self::Devnet(_)
             | Self::Demo(_)
             | Self::DevelopmentKey

@@ -1,9 +1,10 @@
-//! `kerros setup`: keys of a shape, for development.
+//! `kerros setup`: keys of a shape, for development; for real use by [`super::ceremony`].
 
+use super::ceremony::CeremonyCommand;
 use super::{Failure, Said};
 use crate::keys::{self, Parameters};
 use crate::progress::Bar;
-use clap::Args;
+use clap::{Args, Subcommand};
 use kerros_protocol::batch::Shape;
 use serde_json::json;
 use std::path::PathBuf;
@@ -43,13 +44,26 @@ impl KeyArgs {
     }
 }
 
+/// Other than for development.
+#[derive(Debug, Subcommand)]
+pub enum SetupAction {
+    /// Make keys whose secrets nobody knows, with others.
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
+}
+
 /// Arguments of `kerros setup`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 The secrets of a development setup are drawn here and forgotten; the files say so, and production
 configurations refuse them. Example:
-  kerros setup --shape 64,16,256,32,8 --dir keys")]
+  kerros setup --shape 64,16,256,32,8 --dir keys"
+)]
 pub struct SetupArgs {
+    #[command(subcommand)]
+    action: Option<SetupAction>,
     #[command(flatten)]
     keys: KeyArgs,
     /// Directory of the keys; one named by shape and sizes under target/kerros-keys if absent.
@@ -60,6 +74,9 @@ pub struct SetupArgs {
 impl SetupArgs {
     /// Runs the command.
     pub fn run(self) -> Result<Said, Failure> {
+        if let Some(SetupAction::Ceremony(ceremony)) = self.action {
+            return ceremony.run();
+        }
         let bar = Bar::spinner("setup");
         let parameters = self.keys.parameters();
         let progress = |stage: &str| bar.say(stage);

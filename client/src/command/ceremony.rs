@@ -1,0 +1,278 @@
+//! `kerros setup ceremony`: keys whose secrets nobody knows, in the formats of snarkjs.
+
+use super::{Failure, Said};
+use crate::progress::Bar;
+use clap::{Args, Subcommand};
+use kerros_circuits::groth16::Compiled;
+use kerros_circuits::setup::SetupError;
+use kerros_protocol::batch::Shape;
+use kerros_setup::chain::format_hash;
+use kerros_setup::contribute::{self, ContributeError};
+use kerros_setup::error::FileError;
+use kerros_setup::import::{ImportError, import};
+use kerros_setup::initial::InitialError;
+use kerros_setup::ptau::{Ptau, PtauError};
+use kerros_setup::r1cs;
+use kerros_setup::verify::{Ceremony, CeremonyError, Stage, verify_extension, verify_from};
+use kerros_setup::zkey::{Beacon, Zkey};
+use rand::rngs::OsRng;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Why a step of a ceremony failed.
+#[derive(Debug, Error)]
+pub enum StepError {
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Phase 1.
+    #[error("powers of tau: {0}")]
+    Phase1(#[from] PtauError),
+    /// The key that circuit and phase 1 give.
+    #[error("first key: {0}")]
+    Initial(#[from] InitialError),
+    /// The contribution was not made.
+    #[error("contribution: {0}")]
+    Contribute(#[from] ContributeError),
+    /// The transcript is wrong.
+    #[error("ceremony: {0}")]
+    Ceremony(#[from] CeremonyError),
+    /// No keys could be made of the result.
+    #[error("import: {0}")]
+    Import(#[from] ImportError),
+    /// Somebody's entropy could not be read.
+    #[error("{path}: {source}", path = path.display())]
+    Entropy {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The circuit, and the powers of tau that it is set up with.
+#[derive(Debug, Args)]
+pub struct OverArgs {
+    /// Capacities of opens, deposits, transfers, exits and collects.
+    #[arg(long, value_name = "O,D,T,E,F")]
+    shape: Shape,
+    /// Powers of tau, prepared for phase 2, at least one power larger than the circuit needs.
+    #[arg(long, value_name = "FILE.ptau")]
+    ptau: PathBuf,
+}
+
+/// One contribution.
+#[derive(Debug, Args)]
+pub struct ContributeArgs {
+    /// The key so far.
+    from: PathBuf,
+    /// The key with the contribution.
+    to: PathBuf,
+    /// Who contributes; public.
+    #[arg(long)]
+    name: String,
+    /// Secret bytes to be mixed with the system's randomness: dice, noise, what you like.
+    #[arg(long, value_name = "FILE")]
+    entropy: Option<PathBuf>,
+}
+
+/// The end of a ceremony.
+#[derive(Debug, Args)]
+pub struct BeaconArgs {
+    /// The key so far.
+    from: PathBuf,
+    /// The final key.
+    to: PathBuf,
+    /// What the beacon is, e.g. which block's hash; public.
+    #[arg(long)]
+    name: String,
+    /// The public value that nobody could foresee, in hexadecimal.
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    hash: Vec<u8>,
+    /// It is hashed 2^N times.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    iterations: u8,
+}
+
+/// Steps of a ceremony.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Anybody may take each step with snarkjs 0.7 instead (groth16 setup, zkey contribute, zkey beacon, zkey verify): the
+files are the same. Example:
+  kerros setup ceremony new --shape 16,8,64,16,4 --ptau hez_final_19.ptau --r1cs kerros.r1cs kerros_0.zkey
+  kerros setup ceremony contribute kerros_0.zkey kerros_1.zkey --name Ada
+  kerros setup ceremony beacon kerros_1.zkey kerros.zkey --name 'block 23900000' --hash 0x… --iterations 20
+  kerros setup ceremony verify --shape 16,8,64,16,4 --ptau hez_final_19.ptau kerros.zkey
+  kerros setup ceremony import --shape 16,8,64,16,4 --ptau hez_final_19.ptau kerros.zkey --dir keys")]
+pub enum CeremonyCommand {
+    /// Make the key that circuit and powers of tau determine: nobody's secret is in it yet.
+    New {
+        #[command(flatten)]
+        over: OverArgs,
+        /// The key to write.
+        to: PathBuf,
+        /// Also write the circuit, for snarkjs.
+        #[arg(long, value_name = "FILE")]
+        r1cs: Option<PathBuf>,
+    },
+    /// Put a secret of your own into the key, and forget it.
+    Contribute(ContributeArgs),
+    /// End the ceremony with a public value that nobody could foresee.
+    Beacon(BeaconArgs),
+    /// Check powers of tau, circuit, every contribution and every point of a key.
+    Verify {
+        #[command(flatten)]
+        over: OverArgs,
+        /// The key.
+        zkey: PathBuf,
+        /// Also take a ceremony that has not ended.
+        #[arg(long)]
+        unfinished: bool,
+    },
+    /// Verify a finished ceremony and make srs.bin, verification.key and proving.key of it.
+    Import {
+        #[command(flatten)]
+        over: OverArgs,
+        /// The final key.
+        zkey: PathBuf,
+        /// Directory of the keys.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The ledger begins with 2^K places.
+        #[arg(long, value_name = "K", default_value_t = 6)]
+        k_genesis: u8,
+        /// The ledger may grow to 2^K places: less than the power of the powers of tau.
+        #[arg(long, value_name = "K", default_value_t = 12)]
+        k_max: u8,
+    },
+}
+
+fn bytes(text: &str) -> Result<Vec<u8>, hex::FromHexError> {
+    hex::decode(text.trim_start_matches("0x"))
+}
+
+/// A hash on one line.
+fn flat(hash: &[u8; 64]) -> String {
+    format!("0x{}", hex::encode(hash))
+}
+
+impl OverArgs {
+    /// The key that anybody can compute, over a phase 1 found right.
+    fn initial(&self, say: &dyn Fn(&str)) -> Result<(Compiled, Ptau, Zkey), StepError> {
+        let ptau = Ptau::open(&self.ptau)?;
+        ptau.verify(&mut OsRng, say)?;
+        say("circuit");
+        let circuit = Compiled::new(&self.shape);
+        let zkey = Zkey::initial(&circuit.constraints, circuit.variables, &ptau, say)?;
+        Ok((circuit, ptau, zkey))
+    }
+}
+
+impl CeremonyCommand {
+    /// Runs the command.
+    pub fn run(self) -> Result<Said, Failure> {
+        let bar = Bar::spinner("ceremony");
+        let said = self.step(&|stage: &str| bar.say(stage))?;
+        bar.done("done");
+        Ok(said)
+    }
+
+    fn step(self, say: &dyn Fn(&str)) -> Result<Said, StepError> {
+        match self {
+            Self::New { over, to, r1cs } => {
+                let (circuit, _, zkey) = over.initial(say)?;
+                if let Some(path) = &r1cs {
+                    r1cs::save(path, &circuit.constraints, circuit.variables)?;
+                }
+                zkey.save(&to)?;
+                let hash = &zkey.circuit_hash;
+                Ok(Said {
+                    text: format!("{}\ncircuit hash\n{}", to.display(), format_hash(hash)),
+                    json: json!({ "circuit_hash": flat(hash), "constraints": circuit.constraints.len() }),
+                })
+            }
+            Self::Contribute(arguments) => arguments.step(say),
+            Self::Beacon(BeaconArgs { from, to, name, hash, iterations }) => {
+                let beacon = Beacon { iterations_exponent: iterations, value: hash };
+                contributed(&to, &contribute::beacon(&from, &to, &name, &beacon, say)?)
+            }
+            Self::Verify { over, zkey, unfinished } => {
+                let (_, _, initial) = over.initial(say)?;
+                let stage = if unfinished { Stage::Any } else { Stage::Final };
+                Ok(verified(&verify_from(&initial, &Zkey::open(&zkey)?, stage, say)?))
+            }
+            Self::Import { over, zkey, dir, k_genesis, k_max } => {
+                let (circuit, ptau, initial) = over.initial(say)?;
+                let zkey = Zkey::open(&zkey)?;
+                let ceremony = verify_from(&initial, &zkey, Stage::Final, say)?;
+                let key = import(&dir, &circuit, &ptau, &zkey, k_genesis, k_max, say)?;
+                let hash = format!("0x{}", hex::encode(key.hash()));
+                let Said { text, mut json } = verified(&ceremony);
+                json["vk_hash"] = hash.clone().into();
+                json["dir"] = dir.display().to_string().into();
+                Ok(Said {
+                    text: format!("{text}\nkeys in {}\nvk hash {hash}", dir.display()),
+                    json,
+                })
+            }
+        }
+    }
+}
+
+impl ContributeArgs {
+    fn step(self, say: &dyn Fn(&str)) -> Result<Said, StepError> {
+        let Self { from, to, name, entropy } = self;
+        let entropy = entropy
+            .map(|path| std::fs::read(&path).map_err(|source| StepError::Entropy { path, source }));
+        let entropy = Zeroizing::new(entropy.transpose()?.unwrap_or_default());
+        let hash = contribute::contribute(&from, &to, &name, &entropy, &mut OsRng, say)?;
+        // Whatever went wrong on the way is found here and not by the next contributor.
+        verify_extension(&Zkey::open(&from)?, &Zkey::open(&to)?, say)?;
+        contributed(&to, &hash)
+    }
+}
+
+fn contributed(to: &Path, hash: &[u8; 64]) -> Result<Said, StepError> {
+    Ok(Said {
+        text: format!(
+            "{}\ncontribution hash, to be published\n{}",
+            to.display(),
+            format_hash(hash)
+        ),
+        json: json!({ "contribution_hash": flat(hash) }),
+    })
+}
+
+fn verified(ceremony: &Ceremony) -> Said {
+    let Ceremony { circuit_hash, contributions } = ceremony;
+    let lines = contributions.iter().enumerate().map(|(index, contribution)| {
+        let kind = if contribution.beacon.is_some() { "beacon" } else { "contribution" };
+        // Nobody vouches for a name: it is shown with its quotes and escapes.
+        format!(
+            "{:>3} {kind} {:?}\n{}",
+            index + 1,
+            contribution.name,
+            format_hash(&contribution.hash)
+        )
+    });
+    let list = contributions.iter().map(|contribution| {
+        json!({
+            "name": contribution.name,
+            "hash": flat(&contribution.hash),
+            "beacon": contribution.beacon.as_ref().map(|beacon| json!({
+                "value": format!("0x{}", hex::encode(&beacon.value)),
+                "iterations_exponent": beacon.iterations_exponent,
+            })),
+        })
+    });
+    Said {
+        text: format!(
+            "the ceremony holds\ncircuit hash\n{}\n{}",
+            format_hash(circuit_hash),
+            lines.collect::<Vec<_>>().join("\n")
+        ),
+        json: json!({ "circuit_hash": flat(circuit_hash), "contributions": list.collect::<Value>() }),
+    }
+}
