@@ -213,6 +213,7 @@ impl Builder {
     }
     /// A public input, 0-based as in [`PUBLIC_INPUTS`], with its value from now on.
     pub fn input(&mut self, position: usize, value: Fr) -> Num {
+        let value = self.overwritten(position + 1, value);
         self.values[position + 1] = value;
         let variable = u32::try_from(position + 1).expect("few inputs");
         let terms = if self.recording { vec![(variable, Fr::ONE)] } else { Vec::new() };
@@ -221,10 +222,7 @@ impl Builder {
     /// A new wire, free until constrained.
     pub fn wire(&mut self, value: Fr) -> Num {
         let variable = u32::try_from(self.values.len()).expect("circuits stay below 2^32 wires");
-        let value = match self.overwrites.is_empty() {
-            true => value,
-            false => self.overwrites.remove(&self.values.len()).unwrap_or(value),
-        };
+        let value = self.overwritten(self.values.len(), value);
         self.values.push(value);
         let terms = if self.recording { vec![(variable, Fr::ONE)] } else { Vec::new() };
         Num { value, terms, offset: Fr::ZERO, constant: false }
@@ -255,6 +253,12 @@ impl Builder {
     /// and all that is computed from them follows: for tests of what the constraints refuse.
     pub fn overwrite(&mut self, wires: impl IntoIterator<Item = (usize, Fr)>) {
         self.overwrites.extend(wires);
+    }
+    fn overwritten(&mut self, variable: usize, value: Fr) -> Fr {
+        if self.overwrites.is_empty() {
+            return value;
+        }
+        self.overwrites.remove(&variable).unwrap_or(value)
     }
     /// Makes a gadget's constraints, which then count as made for the gadget's caller.
     #[track_caller]
