@@ -53,20 +53,26 @@ pub struct Link {
 pub const LINK_BITS: u32 = 2 + TIME_BITS;
 
 /// 0, or 1 where `active` is 1: `f·(active − f) = 0`.
+#[track_caller]
 fn flag(b: &mut Builder, name: &str, value: Fr, active: &Num) -> Num {
-    let flag = b.wire(value);
-    b.name(name, &flag);
-    b.enforce(&flag, &(active - &flag), &Num::zero());
-    flag
+    b.within(|b| {
+        let flag = b.wire(value);
+        b.name(name, &flag);
+        b.enforce(&flag, &(active - &flag), &Num::zero());
+        flag
+    })
 }
 
 impl Link {
     /// Makes a link; `prefix` is for the wires' names.
+    #[track_caller]
     pub fn new(b: &mut Builder, prefix: &str, active: &Num, w: &LinkWitness) -> Self {
-        let first = flag(b, &format!("{prefix}first"), w.first, active);
-        let last = flag(b, &format!("{prefix}last"), w.last, active);
-        let (gap, _) = number(b, w.gap, TIME_BITS);
-        Self { first, last, gap }
+        b.within(|b| {
+            let first = flag(b, &format!("{prefix}first"), w.first, active);
+            let last = flag(b, &format!("{prefix}last"), w.last, active);
+            let (gap, _) = number(b, w.gap, TIME_BITS);
+            Self { first, last, gap }
+        })
     }
     /// The link of an open: always first.
     pub fn opening(b: &mut Builder, active: &Num, last: Fr) -> Self {
@@ -126,9 +132,12 @@ pub struct Openings {
 }
 
 /// `product·(z + tuple)` where the boolean `counts` is 1, else `product`.
+#[track_caller]
 fn times(b: &mut Builder, product: &Num, counts: &Num, z: &Num, tuple: &Num) -> Num {
-    let factor = b.mul(counts, &(&(z + tuple) + -Fr::ONE));
-    b.mul(product, &(&factor + Fr::ONE))
+    b.within(|b| {
+        let factor = b.mul(counts, &(&(z + tuple) + -Fr::ONE));
+        b.mul(product, &(&factor + Fr::ONE))
+    })
 }
 
 /// Requires that what accesses read is what accesses write, as multisets of

@@ -5,11 +5,13 @@
 //! then come the public inputs, then the wires in the order they are made. Nothing here knows what
 //! a batch is.
 
+use crate::sites::Sites;
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field, Zero};
 use kerros_protocol::transcript::PUBLIC_INPUTS;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Add, Mul, Neg, Sub};
+use std::panic::Location;
 
 /// Number of variables before the first wire: the constant one and the public inputs.
 pub const INPUT_COUNT: usize = PUBLIC_INPUTS.len() + 1;
@@ -143,6 +145,8 @@ pub struct Builder {
     scope: String,
     /// Inverses that somebody foresees, in the order in which they will be asked for.
     foreseen: VecDeque<Fr>,
+    sites: Sites,
+    overwrites: BTreeMap<usize, Fr>,
 }
 
 impl Builder {
@@ -167,6 +171,8 @@ impl Builder {
             names: Vec::new(),
             scope: String::new(),
             foreseen: VecDeque::new(),
+            sites: Sites::default(),
+            overwrites: BTreeMap::new(),
         }
     }
     /// Counts what follows under `name`; gives the label that was in force, for [`Builder::resume`].
@@ -207,6 +213,7 @@ impl Builder {
     }
     /// A public input, 0-based as in [`PUBLIC_INPUTS`], with its value from now on.
     pub fn input(&mut self, position: usize, value: Fr) -> Num {
+        let value = self.overwritten(position + 1, value);
         self.values[position + 1] = value;
         let variable = u32::try_from(position + 1).expect("few inputs");
         let terms = if self.recording { vec![(variable, Fr::ONE)] } else { Vec::new() };
@@ -215,6 +222,7 @@ impl Builder {
     /// A new wire, free until constrained.
     pub fn wire(&mut self, value: Fr) -> Num {
         let variable = u32::try_from(self.values.len()).expect("circuits stay below 2^32 wires");
+        let value = self.overwritten(self.values.len(), value);
         self.values.push(value);
         let terms = if self.recording { vec![(variable, Fr::ONE)] } else { Vec::new() };
         Num { value, terms, offset: Fr::ZERO, constant: false }
@@ -241,7 +249,34 @@ impl Builder {
             _ => value.inverse().unwrap_or(Fr::ZERO),
         }
     }
+    /// The variables with these numbers take these values instead of the ones they are made with,
+    /// and all that is computed from them follows: for tests of what the constraints refuse.
+    pub fn overwrite(&mut self, wires: impl IntoIterator<Item = (usize, Fr)>) {
+        self.overwrites.extend(wires);
+    }
+    fn overwritten(&mut self, variable: usize, value: Fr) -> Fr {
+        if self.overwrites.is_empty() {
+            return value;
+        }
+        self.overwrites.remove(&variable).unwrap_or(value)
+    }
+    /// Makes a gadget's constraints, which then count as made for the gadget's caller.
+    #[track_caller]
+    pub fn within<T>(&mut self, gadget: impl FnOnce(&mut Self) -> T) -> T {
+        if !self.recording {
+            return gadget(self);
+        }
+        let outer = self.sites.enter(Location::caller());
+        let made = gadget(self);
+        self.sites.leave(outer);
+        made
+    }
+    /// Where the recorded constraints were made.
+    pub fn sites(&self) -> &Sites {
+        &self.sites
+    }
     /// `a·b = c`.
+    #[track_caller]
     pub fn enforce(&mut self, a: &Num, b: &Num, c: &Num) {
         self.count += 1;
         if self.parts.is_empty() {
@@ -249,10 +284,12 @@ impl Builder {
         }
         self.parts[self.part].constraints += 1;
         if self.recording {
+            self.sites.push(Location::caller());
             self.constraints.push(Constraint { a: merged(a), b: merged(b), c: merged(c) });
         }
     }
     /// A wire for `a·b`: one constraint, none if a factor is constant.
+    #[track_caller]
     pub fn mul(&mut self, a: &Num, b: &Num) -> Num {
         if a.constant {
             return b * a.value;
@@ -265,10 +302,12 @@ impl Builder {
         product
     }
     /// `value = 0`.
+    #[track_caller]
     pub fn enforce_zero(&mut self, value: &Num) {
         self.enforce(value, &Num::one(), &Num::zero());
     }
     /// `a = b`.
+    #[track_caller]
     pub fn enforce_equal(&mut self, a: &Num, b: &Num) {
         self.enforce_zero(&(a - b));
     }

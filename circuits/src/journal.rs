@@ -53,16 +53,22 @@ fn fixed(value: u64) -> Num {
 }
 
 /// A wire that must be 0 in padding.
+#[track_caller]
 fn wire_if(b: &mut Builder, name: &str, value: Fr, active: &Num) -> Num {
-    let wire = b.wire(value);
-    b.name(name, &wire);
-    b.enforce(&(&Num::one() - active), &wire, &Num::zero());
-    wire
+    b.within(|b| {
+        let wire = b.wire(value);
+        b.name(name, &wire);
+        b.enforce(&(&Num::one() - active), &wire, &Num::zero());
+        wire
+    })
 }
 
 /// The last nonce cannot be raised.
+#[track_caller]
 fn not_last_nonce_if(b: &mut Builder, nonce: &Num, raised: &Num) {
-    nonzero_if(b, &(nonce + -Fr::from(NONCE_LAST)), raised);
+    b.within(|b| {
+        nonzero_if(b, &(nonce + -Fr::from(NONCE_LAST)), raised);
+    })
 }
 
 impl Journal {

@@ -13,5 +13,6 @@ pub mod matrix;
 pub mod proving_key;
 pub mod report;
 pub mod setup;
+pub mod sites;
 pub mod touched;
 pub mod witness;

@@ -6,50 +6,66 @@ use ark_ff::{AdditiveGroup, BigInteger, Field, PrimeField};
 use kerros_protocol::account::two_to;
 
 /// A wire that is 0 or 1.
+#[track_caller]
 pub fn boolean(b: &mut Builder, value: Fr) -> Num {
-    let bit = b.wire(value);
-    b.enforce(&bit, &(&Num::one() - &bit), &Num::zero());
-    bit
+    b.within(|b| {
+        let bit = b.wire(value);
+        b.enforce(&bit, &(&Num::one() - &bit), &Num::zero());
+        bit
+    })
 }
 
 /// A number made of `width` bits: in `[0, 2^width)` by construction, width ≤ 253. Only the low
 /// bits of `value` are used; if it does not fit, whatever else is tied to the number fails.
+#[track_caller]
 pub fn number(b: &mut Builder, value: Fr, width: u32) -> (Num, Vec<Num>) {
-    assert!(width < Fr::MODULUS_BIT_SIZE, "{width} bits may wrap");
-    let value = value.into_bigint();
-    let bits: Vec<Num> =
-        (0..width as usize).map(|i| boolean(b, Fr::from(value.get_bit(i)))).collect();
-    (Num::from_bits(&bits), bits)
+    b.within(|b| {
+        assert!(width < Fr::MODULUS_BIT_SIZE, "{width} bits may wrap");
+        let value = value.into_bigint();
+        let bits: Vec<Num> =
+            (0..width as usize).map(|i| boolean(b, Fr::from(value.get_bit(i)))).collect();
+        (Num::from_bits(&bits), bits)
+    })
 }
 
 /// `value ∈ [0, 2^width)`, `1 ≤ width ≤ 253`. The top bit is what the lower ones leave: no wire.
+#[track_caller]
 pub fn range(b: &mut Builder, value: &Num, width: u32) {
-    let (low, _) = number(b, value.value, width - 1);
-    let unit = two_to(width - 1).inverse().expect("a power of two is not 0");
-    let top = &(value - &low) * unit;
-    b.enforce(&top, &(&Num::one() - &top), &Num::zero());
+    b.within(|b| {
+        let (low, _) = number(b, value.value, width - 1);
+        let unit = two_to(width - 1).inverse().expect("a power of two is not 0");
+        let top = &(value - &low) * unit;
+        b.enforce(&top, &(&Num::one() - &top), &Num::zero());
+    })
 }
 
 /// 1 if `value ≠ 0`, else 0: a boolean that the value determines.
+#[track_caller]
 pub fn is_nonzero(b: &mut Builder, value: &Num) -> Num {
-    let inverse = value.value.inverse();
-    let flag = b.wire(if inverse.is_some() { Fr::ONE } else { Fr::ZERO });
-    let inverse = b.wire(inverse.unwrap_or(Fr::ZERO));
-    b.enforce(value, &inverse, &flag);
-    b.enforce(&(&Num::one() - &flag), value, &Num::zero());
-    flag
+    b.within(|b| {
+        let inverse = value.value.inverse();
+        let flag = b.wire(if inverse.is_some() { Fr::ONE } else { Fr::ZERO });
+        let inverse = b.wire(inverse.unwrap_or(Fr::ZERO));
+        b.enforce(value, &inverse, &flag);
+        b.enforce(&(&Num::one() - &flag), value, &Num::zero());
+        flag
+    })
 }
 
 /// `value ≠ 0` where the boolean `condition` is 1; says nothing where it is 0.
+#[track_caller]
 pub fn nonzero_if(b: &mut Builder, value: &Num, condition: &Num) {
-    let inverse = value.value.inverse().unwrap_or(Fr::ZERO) * condition.value;
-    let inverse = b.wire(inverse);
-    b.enforce(value, &inverse, condition);
+    b.within(|b| {
+        let inverse = value.value.inverse().unwrap_or(Fr::ZERO) * condition.value;
+        let inverse = b.wire(inverse);
+        b.enforce(value, &inverse, condition);
+    })
 }
 
 /// `on` where the boolean `condition` is 1, else `off`.
+#[track_caller]
 pub fn select(b: &mut Builder, condition: &Num, on: &Num, off: &Num) -> Num {
-    &b.mul(condition, &(on - off)) + off
+    b.within(|b| &b.mul(condition, &(on - off)) + off)
 }
 
 #[cfg(test)]

@@ -38,11 +38,14 @@ pub struct Montgomery {
 
 /// Divides, with a wire `q` such that `q·denominator = numerator`. Determined only where the
 /// denominator is not 0: the caller says why it is not.
+#[track_caller]
 fn quotient(b: &mut Builder, numerator: &Num, denominator: &Num) -> Num {
-    let inverse = b.inverse(denominator.value);
-    let q = b.wire(numerator.value * inverse);
-    b.enforce(&q, denominator, numerator);
-    q
+    b.within(|b| {
+        let inverse = b.inverse(denominator.value);
+        let q = b.wire(numerator.value * inverse);
+        b.enforce(&q, denominator, numerator);
+        q
+    })
 }
 
 impl Edwards {
@@ -103,10 +106,13 @@ impl Montgomery {
     }
     /// `self + other`. Three constraints. Equal summands leave the sum free; opposite ones are
     /// unsatisfiable, because `slope·0 = −2v` has no solution where `v ≠ 0`.
+    #[track_caller]
     pub fn add(&self, b: &mut Builder, other: &Montgomery) -> Self {
-        let slope = chord(b, self, other);
-        let u = third_u(b, &slope, &self.u, &other.u);
-        self.third(b, &slope, u)
+        b.within(|b| {
+            let slope = chord(b, self, other);
+            let u = third_u(b, &slope, &self.u, &other.u);
+            self.third(b, &slope, u)
+        })
     }
     /// `2·self + other`, as `(self + other) + self` without the v in between. Five constraints.
     ///
@@ -124,24 +130,31 @@ impl Montgomery {
         self.third(b, &second, u)
     }
     /// The point at `u` on the line through self, mirrored.
+    #[track_caller]
     fn third(&self, b: &mut Builder, slope: &Num, u: Num) -> Self {
-        let v = b.wire(slope.value * (self.u.value - u.value) - self.v.value);
-        b.enforce(slope, &(&self.u - &u), &(&v + &self.v));
-        Self { u, v }
+        b.within(|b| {
+            let v = b.wire(slope.value * (self.u.value - u.value) - self.v.value);
+            b.enforce(slope, &(&self.u - &u), &(&v + &self.v));
+            Self { u, v }
+        })
     }
 }
 
 /// The slope of the line through two points.
+#[track_caller]
 fn chord(b: &mut Builder, p: &Montgomery, q: &Montgomery) -> Num {
-    quotient(b, &(&q.v - &p.v), &(&q.u - &p.u))
+    b.within(|b| quotient(b, &(&q.v - &p.v), &(&q.u - &p.u)))
 }
 
 /// u of the third point of a line that meets the curve at `u1` and `u2`.
+#[track_caller]
 fn third_u(b: &mut Builder, slope: &Num, u1: &Num, u2: &Num) -> Num {
-    let sum = &(u1 + u2) + MONTGOMERY_A;
-    let u = b.wire(slope.value.square() - sum.value);
-    b.enforce(slope, slope, &(&u + &sum));
-    u
+    b.within(|b| {
+        let sum = &(u1 + u2) + MONTGOMERY_A;
+        let u = b.wire(slope.value.square() - sum.value);
+        b.enforce(slope, slope, &(&u + &sum));
+        u
+    })
 }
 
 /// Montgomery coordinates of a point with `x ≠ 0`, natively.

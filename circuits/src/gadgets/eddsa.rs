@@ -228,6 +228,7 @@ fn commitment(b: &mut Builder, key: &Edwards, h: &Num, digits: &Digits) -> Edwar
 /// `condition` is 1. Where it is 0, key_x may be anything: the check runs on B8 and its result
 /// is ignored. Gives h, the hash of R8, key (B8 where it is not checked) and message: whoever
 /// absorbs it fixes them.
+#[track_caller]
 pub fn verify_if(
     b: &mut Builder,
     condition: &Num,
@@ -235,8 +236,10 @@ pub fn verify_if(
     message: &Num,
     witness: &SignatureWitness,
 ) -> Num {
-    let digits = Digits::new(witness.h, &witness.s);
-    verify_with(b, condition, key_x, message, witness, &digits)
+    b.within(|b| {
+        let digits = Digits::new(witness.h, &witness.s);
+        verify_with(b, condition, key_x, message, witness, &digits)
+    })
 }
 
 fn verify_with(

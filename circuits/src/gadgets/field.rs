@@ -7,27 +7,33 @@ use kerros_protocol::commitment::roots;
 
 /// `x(i) = Π_j (1 + i_j·(ω_{2^{j+1}} − 1))` from the bits of an index (low first): mirrors
 /// [`kerros_protocol::commitment::point`]. Assumes that the bits are boolean.
+#[track_caller]
 pub fn point(b: &mut Builder, index_bits: &[Num]) -> Num {
-    let mut x = Num::one();
-    for (bit, root) in index_bits.iter().zip(roots()) {
-        let factor = &Num::one() + &(bit * (*root - Fr::ONE));
-        x = b.mul(&x, &factor);
-    }
-    x
+    b.within(|b| {
+        let mut x = Num::one();
+        for (bit, root) in index_bits.iter().zip(roots()) {
+            let factor = &Num::one() + &(bit * (*root - Fr::ONE));
+            x = b.mul(&x, &factor);
+        }
+        x
+    })
 }
 
 /// `mantissa·10^exponent` from the 16 bits of a fee (low first; the exponent is the low 5): mirrors
 /// [`kerros_protocol::amount::Fee::value`]. Assumes that the bits are boolean; below 2^115.
+#[track_caller]
 pub fn fee_value(b: &mut Builder, fee_bits: &[Num]) -> Num {
-    let (exponent, mantissa) = fee_bits.split_at(5);
-    let mut power = Num::one();
-    let mut ten = Fr::from(10u64);
-    for bit in exponent {
-        let factor = &Num::one() + &(bit * (ten - Fr::ONE));
-        power = b.mul(&power, &factor);
-        ten.square_in_place();
-    }
-    b.mul(&power, &Num::from_bits(mantissa))
+    b.within(|b| {
+        let (exponent, mantissa) = fee_bits.split_at(5);
+        let mut power = Num::one();
+        let mut ten = Fr::from(10u64);
+        for bit in exponent {
+            let factor = &Num::one() + &(bit * (ten - Fr::ONE));
+            power = b.mul(&power, &factor);
+            ten.square_in_place();
+        }
+        b.mul(&power, &Num::from_bits(mantissa))
+    })
 }
 
 #[cfg(test)]

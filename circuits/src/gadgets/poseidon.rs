@@ -63,18 +63,24 @@ fn template(width: usize) -> &'static Template {
     })
 }
 
+#[track_caller]
 fn sbox(b: &mut Builder, x: &Num) -> Num {
-    if x.is_constant() {
-        return Num::constant(kerros_protocol::poseidon::sbox(x.value));
-    }
-    let square = b.mul(x, x);
-    let fourth = b.mul(&square, &square);
-    b.mul(&fourth, x)
+    b.within(|b| {
+        if x.is_constant() {
+            return Num::constant(kerros_protocol::poseidon::sbox(x.value));
+        }
+        let square = b.mul(x, x);
+        let fourth = b.mul(&square, &square);
+        b.mul(&fourth, x)
+    })
 }
 
+#[track_caller]
 fn full_round(b: &mut Builder, parameters: &Parameters, round: usize, state: &[Num]) -> Vec<Num> {
-    let constants = &parameters.constants[round];
-    state.iter().zip(constants).map(|(word, constant)| sbox(b, &(word + *constant))).collect()
+    b.within(|b| {
+        let constants = &parameters.constants[round];
+        state.iter().zip(constants).map(|(word, constant)| sbox(b, &(word + *constant))).collect()
+    })
 }
 
 fn mix(parameters: &Parameters, state: &[Num]) -> Vec<Num> {
@@ -82,38 +88,42 @@ fn mix(parameters: &Parameters, state: &[Num]) -> Vec<Num> {
 }
 
 /// Word 0 of the permutation of `[initial, inputs…]`.
+#[track_caller]
 pub fn permute(b: &mut Builder, initial: &Num, inputs: &[Num]) -> Num {
-    let width = inputs.len() + 1;
-    let (parameters, template) = (parameters(width), template(width));
-    let half = FULL_ROUNDS / 2;
-    let mut state = vec![initial.clone()];
-    state.extend_from_slice(inputs);
-    for round in 0..half - 1 {
-        let boxes = full_round(b, parameters, round, &state);
-        state = mix(parameters, &boxes);
-    }
-    let mut basis = full_round(b, parameters, half - 1, &state);
-    for input in &template.partial_inputs {
-        let x = Num::dot(&basis, &input.coefficients, input.constant);
-        let output = sbox(b, &x);
-        basis.push(output);
-    }
-    let word = |word: &Affine| Num::dot(&basis, &word.coefficients, word.constant);
-    state = template.after.iter().map(word).collect();
-    for round in half + parameters.partial_rounds..parameters.rounds() {
-        let boxes = full_round(b, parameters, round, &state);
-        state = if round + 1 < parameters.rounds() {
-            mix(parameters, &boxes)
-        } else {
-            vec![Num::dot(&boxes, &parameters.mds[0], Fr::ZERO)]
-        };
-    }
-    state.swap_remove(0)
+    b.within(|b| {
+        let width = inputs.len() + 1;
+        let (parameters, template) = (parameters(width), template(width));
+        let half = FULL_ROUNDS / 2;
+        let mut state = vec![initial.clone()];
+        state.extend_from_slice(inputs);
+        for round in 0..half - 1 {
+            let boxes = full_round(b, parameters, round, &state);
+            state = mix(parameters, &boxes);
+        }
+        let mut basis = full_round(b, parameters, half - 1, &state);
+        for input in &template.partial_inputs {
+            let x = Num::dot(&basis, &input.coefficients, input.constant);
+            let output = sbox(b, &x);
+            basis.push(output);
+        }
+        let word = |word: &Affine| Num::dot(&basis, &word.coefficients, word.constant);
+        state = template.after.iter().map(word).collect();
+        for round in half + parameters.partial_rounds..parameters.rounds() {
+            let boxes = full_round(b, parameters, round, &state);
+            state = if round + 1 < parameters.rounds() {
+                mix(parameters, &boxes)
+            } else {
+                vec![Num::dot(&boxes, &parameters.mds[0], Fr::ZERO)]
+            };
+        }
+        state.swap_remove(0)
+    })
 }
 
 /// Mirrors [`kerros_protocol::poseidon::hash`].
+#[track_caller]
 pub fn hash(b: &mut Builder, inputs: &[Num]) -> Num {
-    permute(b, &Num::zero(), inputs)
+    b.within(|b| permute(b, &Num::zero(), inputs))
 }
 
 /// Mirrors [`kerros_protocol::poseidon::sponge`].

@@ -35,7 +35,17 @@ pub fn judge(witness: &BatchWitness) -> Verdict {
 
 /// Challenges chosen by the caller: what a prover could do who knew them beforehand.
 pub fn judge_with(witness: &BatchWitness, draw: impl FnOnce(Fr) -> (Fr, Fr)) -> Verdict {
+    judge_overwritten(witness, [], draw)
+}
+
+/// Some variables are not what an honest builder makes them; what follows from them is.
+pub fn judge_overwritten(
+    witness: &BatchWitness,
+    wires: impl IntoIterator<Item = (usize, Fr)>,
+    draw: impl FnOnce(Fr) -> (Fr, Fr),
+) -> Verdict {
     let mut b = Builder::witness_only();
+    b.overwrite(wires);
     let mut drawn = (Fr::ZERO, Fr::ZERO);
     let outputs = synthesize(&mut b, &shape(), witness, |h| {
         drawn = draw(h);
