@@ -6,6 +6,7 @@ use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup, PrimeGroup};
 use kerros_protocol::account::Address;
 use kerros_protocol::commitment::Commitments;
+use kerros_protocol::encoding::DecodeError;
 use kerros_protocol::transcript::{self, BatchProof, Groth16Proof, Statement};
 use kerros_protocol::verification_key::{IC_LEN, VerificationKey};
 

@@ -247,6 +247,10 @@ impl Group {
             let len = r.take_u16("length")?;
             operations.push(Operation::decode(r.take("operation", len.into())?)?);
         }
+        if operations.is_empty() {
+            // None is ever written, and who reads on behind it would find it again.
+            return Err(DecodeError::UnknownFormat { what: "group without operations" });
+        }
         let group = Self { batch, sequence, operations, seal };
         // Places and numbers are counted on from the first: none may be beyond the last one there is.
         let places = usize::from(u16::MAX - group.seal.first_order) + 1;
@@ -285,6 +289,8 @@ mod tests {
         assert!(Group::decode(1, u32::MAX - 2, &good.encode()).is_ok());
         let refused = Group::decode(1, u32::MAX - 1, &good.encode());
         assert!(matches!(refused, Err(DecodeError::OutOfRange { value: 2, max: 1, .. })));
+        let empty = Group { operations: Vec::new(), ..good.clone() };
+        assert!(Group::decode(1, 0, &empty.encode()).is_err());
         let seal = GroupSeal { first_order: u16::MAX, ..good.seal.clone() };
         let refused = Group::decode(1, 0, &Group { seal, ..good }.encode());
         assert!(matches!(refused, Err(DecodeError::OutOfRange { value: 2, max: 1, .. })));
