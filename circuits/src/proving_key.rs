@@ -102,6 +102,23 @@ impl Layout {
     }
 }
 
+/// Header, digest of the body and layout of a whole file's bytes: variables, and size of the domain. What
+/// [`read`] checks before it looks at points; public for the fuzzer.
+#[doc(hidden)]
+pub fn check_form(bytes: &[u8]) -> Result<(usize, usize), DecodeError> {
+    let header = read_header(bytes)?;
+    let layout = read_body(&header, bytes.get(HEADER_LEN..).unwrap_or_default())?;
+    Ok((layout.variables, layout.domain))
+}
+
+/// The layout of a body that the header names.
+fn read_body(header: &Header, body: &[u8]) -> Result<Layout, DecodeError> {
+    if blake3::hash(body).as_bytes() != &header.body {
+        return Err(DecodeError::Digest { what: WHAT });
+    }
+    Layout::read(body)
+}
+
 /// Points of a body whose layout was read: parts lie at multiples of 64 bytes.
 fn points<P: Pod>(bytes: &[u8]) -> &[P] {
     bytemuck::cast_slice(bytes)
@@ -283,11 +300,8 @@ pub fn read(
         }
     }
     let body = map.get(HEADER_LEN..).unwrap_or_default();
-    let digest = *blake3::hash(body).as_bytes();
-    if digest != header.body {
-        return Err(decode_at(path)(DecodeError::Digest { what: WHAT }));
-    }
-    let layout = Layout::read(body).map_err(decode_at(path))?;
+    let layout = read_body(&header, body).map_err(decode_at(path))?;
+    let digest = header.body;
     let proving = ProvingKey { map, layout };
     let sizes = (proving.variables(), proving.domain_size());
     if sizes != (compiled.variables, compiled.domain_size()) {

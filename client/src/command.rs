@@ -14,7 +14,9 @@ pub mod failure;
 mod receipt;
 pub mod rescue;
 pub mod setup;
-mod signer;
+// Public for the fuzzer.
+#[doc(hidden)]
+pub mod signer;
 pub mod transact;
 pub mod wallet;
 

@@ -59,6 +59,25 @@ pub struct Info {
 }
 
 impl Info {
+    /// Reads an answer, strictly: its parts must fit each other.
+    pub fn read(message: proto::GetInfoResponse) -> Result<Self, SequencerError> {
+        let contract = Address(array(&message.contract, "contract is no address")?);
+        let domain = transcript::domain(message.chain_id, &contract);
+        if fr_from_be("domain", &array(&message.domain, "domain is not 32 bytes")?)? != domain {
+            return Err(SequencerError::Nonsense("domain is not that of its chain and contract"));
+        }
+        let verification_key = match message.verification_key.as_slice() {
+            [] => None,
+            bytes => {
+                let key = VerificationKey::decode(bytes)?;
+                if key.hash().as_slice() != message.vk_hash {
+                    return Err(SequencerError::Nonsense("vk_hash is not that of the key"));
+                }
+                Some(key)
+            }
+        };
+        Ok(Self { chain_id: message.chain_id, contract, domain, verification_key, message })
+    }
     /// Whose key signs receipts, as the sequencer says.
     pub fn receipt_signer(&self) -> Result<Address, SequencerError> {
         array(&self.message.receipt_signer, "receipt signer is no address").map(Address)
@@ -101,19 +120,22 @@ fn array<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], Se
     bytes.try_into().map_err(|_| SequencerError::Nonsense(what))
 }
 
-fn view(account: Option<proto::Account>) -> Result<AccountView, SequencerError> {
-    let account = account.ok_or(SequencerError::Nonsense("no account in the answer"))?;
-    let asset = u16::try_from(account.asset);
-    Ok(AccountView {
-        index: AccountIndex::new(account.index)?,
-        account: Account {
-            key: fr_from_be("key", &array(&account.key, "key is not 32 bytes")?)?,
-            balance: account.balance,
-            nonce: account.nonce,
-            asset: asset.map_err(|_| SequencerError::Nonsense("asset id above 65535"))?,
-            owner: Address(array(&account.owner, "owner is no address")?),
-        },
-    })
+impl AccountView {
+    /// Reads an account of an answer, strictly.
+    pub fn read(account: Option<proto::Account>) -> Result<Self, SequencerError> {
+        let account = account.ok_or(SequencerError::Nonsense("no account in the answer"))?;
+        let asset = u16::try_from(account.asset);
+        Ok(Self {
+            index: AccountIndex::new(account.index)?,
+            account: Account {
+                key: fr_from_be("key", &array(&account.key, "key is not 32 bytes")?)?,
+                balance: account.balance,
+                nonce: account.nonce,
+                asset: asset.map_err(|_| SequencerError::Nonsense("asset id above 65535"))?,
+                owner: Address(array(&account.owner, "owner is no address")?),
+            },
+        })
+    }
 }
 
 impl SequencerClient {
@@ -162,22 +184,7 @@ impl SequencerClient {
     pub async fn info(&self) -> Result<Info, SequencerError> {
         let request = timed(proto::GetInfoRequest {});
         let message = self.inner.clone().get_info(request).await?.into_inner();
-        let contract = Address(array(&message.contract, "contract is no address")?);
-        let domain = transcript::domain(message.chain_id, &contract);
-        if fr_from_be("domain", &array(&message.domain, "domain is not 32 bytes")?)? != domain {
-            return Err(SequencerError::Nonsense("domain is not that of its chain and contract"));
-        }
-        let verification_key = match message.verification_key.as_slice() {
-            [] => None,
-            bytes => {
-                let key = VerificationKey::decode(bytes)?;
-                if key.hash().as_slice() != message.vk_hash {
-                    return Err(SequencerError::Nonsense("vk_hash is not that of the key"));
-                }
-                Some(key)
-            }
-        };
-        Ok(Info { chain_id: message.chain_id, contract, domain, verification_key, message })
+        Info::read(message)
     }
 
     /// Opens an account, or gives the index of the one that has this triple. The receipt's signature and
@@ -240,7 +247,8 @@ impl SequencerClient {
     pub async fn account(&self, index: AccountIndex) -> Result<AccountView, SequencerError> {
         let by = proto::get_account_request::By::Index(index.get());
         let request = timed(proto::GetAccountRequest { by: Some(by) });
-        let found = view(self.inner.clone().get_account(request).await?.into_inner().account)?;
+        let found =
+            AccountView::read(self.inner.clone().get_account(request).await?.into_inner().account)?;
         if found.index != index {
             return Err(SequencerError::Nonsense("another account than asked for"));
         }
@@ -265,7 +273,7 @@ impl SequencerClient {
             Err(SequencerError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let found = view(answer.account)?;
+        let found = AccountView::read(answer.account)?;
         let triple = (found.account.key, found.account.asset, found.account.owner);
         if triple != (key.get(), asset.get(), owner) {
             return Err(SequencerError::Nonsense("another account than asked for"));
@@ -281,7 +289,7 @@ impl SequencerClient {
             let request = timed(proto::ListAccountsRequest { key, page_size: 0, after_index });
             let page = self.inner.clone().list_accounts(request).await?.into_inner();
             for account in page.accounts {
-                found.push(view(Some(account))?);
+                found.push(AccountView::read(Some(account))?);
             }
             if page.next_after_index <= after_index {
                 return Ok(found);

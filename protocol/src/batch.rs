@@ -8,7 +8,7 @@ mod record;
 mod sealed;
 
 pub use record::{CollectRecord, DepositRecord, ExitRecord, OpenRecord, TransferRecord};
-pub use sealed::{Authorisation, SealedBatch};
+pub use sealed::{Authorisation, SealedBatch, ledger_exponent};
 
 use crate::encoding::{DecodeError, Reader};
 use crate::limits::{ACCESSES_MAX, ORDERED_MAX};

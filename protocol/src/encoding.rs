@@ -106,6 +106,14 @@ impl<'a> Reader<'a> {
     pub fn take_u8(&mut self, what: &'static str) -> Result<u8, DecodeError> {
         Ok(self.take_array::<1>(what)?[0])
     }
+    /// Takes a flag, 0 or 1.
+    pub fn take_flag(&mut self, what: &'static str) -> Result<bool, DecodeError> {
+        match self.take_u8(what)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            value => Err(DecodeError::OutOfRange { what, value: value.into(), min: 0, max: 1 }),
+        }
+    }
     /// Takes a big-endian u16.
     pub fn take_u16(&mut self, what: &'static str) -> Result<u16, DecodeError> {
         Ok(u16::from_be_bytes(self.take_array(what)?))

@@ -1,7 +1,8 @@
 //! The verification key: everything that verifier and contract take from the key file.
 //!
 //! `vkHash = keccak(α1 ‖ β2 ‖ γ2 ‖ δ2 ‖ IC… ‖ [τ]_2 ‖ shape as five uint32)`. A key must have
-//! `γ2 = [1]_2` and `δ2 ≠ γ2` (SPEC.md section 5): decoding refuses any other.
+//! `γ2 = [1]_2`, `δ2 ≠ ±γ2` and no constant at infinity (SPEC.md section 5): decoding refuses any
+//! other, as the contract does.
 
 use crate::batch::Shape;
 use crate::encoding::{DecodeError, Reader, g1_to_be, g2_to_be, keccak256};
@@ -77,7 +78,7 @@ impl VerificationKey {
         out.extend_from_slice(digest.as_bytes());
         out
     }
-    /// Reads [`VerificationKey::encode`]; checks digest, every point, and `δ ≠ γ`.
+    /// Reads [`VerificationKey::encode`]; checks digest, every point, `δ ≠ ±γ`, and infinity.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let what = "verification key";
         let short = DecodeError::Short { what, need: 32, have: bytes.len() };
@@ -89,7 +90,7 @@ impl VerificationKey {
         if reader.take(what, 8)? != MAGIC || reader.take_u32(what)? != VERSION {
             return Err(DecodeError::UnknownFormat { what });
         }
-        let development = reader.take_u8("development")? != 0;
+        let development = reader.take_flag("development")?;
         let mut sections = [0u32; 5];
         for section in &mut sections {
             *section = reader.take_u32("shape")?;
@@ -109,8 +110,14 @@ impl VerificationKey {
         let tau_powers =
             (0..=k_max).map(|_| reader.take_g2("power of tau")).collect::<Result<Vec<_>, _>>()?;
         reader.finish(what)?;
-        if delta2 == G2Affine::generator() {
+        // As the contract refuses to be deployed with: equal x is γ or its negative.
+        if delta2.x() == G2Affine::generator().x() {
             return Err(DecodeError::UnknownFormat { what: "verification key with delta = gamma" });
+        }
+        let g2 = [beta2, delta2];
+        if alpha1.is_zero() || g2.iter().chain(&tau_powers).any(AffineRepr::is_zero) {
+            let what = "verification key with a constant at infinity";
+            return Err(DecodeError::UnknownFormat { what });
         }
         Ok(Self { development, shape, alpha1, beta2, delta2, ic, k_genesis, tau_powers })
     }

@@ -92,6 +92,21 @@ pub struct Deployment {
     pub vk_hash: [u8; 32],
 }
 
+impl Deployment {
+    /// Reads an answer, strictly: its parts must fit each other.
+    pub fn read(info: &proto::GetInfoResponse) -> Result<Self, CallError> {
+        let array =
+            |bytes: &[u8], what| <[u8; 32]>::try_from(bytes).map_err(|_| CallError::Nonsense(what));
+        let contract = <[u8; 20]>::try_from(info.contract.as_slice())
+            .map_err(|_| CallError::Nonsense("contract is no address"))?;
+        let domain = transcript::domain(info.chain_id, &Address(contract));
+        if fr_from_be("domain", &array(&info.domain, "domain is not 32 bytes")?)? != domain {
+            return Err(CallError::Nonsense("domain is not that of its chain and contract"));
+        }
+        Ok(Self { domain, vk_hash: array(&info.vk_hash, "vk_hash is not 32 bytes")? })
+    }
+}
+
 /// A batch to prove, as long as the lease lives.
 #[derive(Debug, Clone)]
 pub struct Lease {
@@ -135,15 +150,7 @@ impl Client {
     /// Chain, contract and key that the sequencer works for.
     pub async fn deployment(&mut self) -> Result<Deployment, CallError> {
         let info = self.sequencer.get_info(timed(proto::GetInfoRequest {})).await?.into_inner();
-        let array =
-            |bytes: &[u8], what| <[u8; 32]>::try_from(bytes).map_err(|_| CallError::Nonsense(what));
-        let contract = <[u8; 20]>::try_from(info.contract.as_slice())
-            .map_err(|_| CallError::Nonsense("contract is no address"))?;
-        let domain = transcript::domain(info.chain_id, &Address(contract));
-        if fr_from_be("domain", &array(&info.domain, "domain is not 32 bytes")?)? != domain {
-            return Err(CallError::Nonsense("domain is not that of its chain and contract"));
-        }
-        Ok(Deployment { domain, vk_hash: array(&info.vk_hash, "vk_hash is not 32 bytes")? })
+        Deployment::read(&info)
     }
 
     /// Asks for a batch; none if nothing came up in the waiting time.

@@ -1,6 +1,8 @@
 //! The gRPC services: bytes in, bytes out, typed refusals. No rules here.
 
-mod convert;
+// Public for the fuzzer, which has no transport: what a request is checked with.
+#[doc(hidden)]
+pub mod convert;
 mod health;
 mod listener;
 mod prover;

@@ -6,6 +6,7 @@ use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup, PrimeGroup};
 use kerros_protocol::account::Address;
 use kerros_protocol::commitment::Commitments;
+use kerros_protocol::encoding::DecodeError;
 use kerros_protocol::transcript::{self, BatchProof, Groth16Proof, Statement};
 use kerros_protocol::verification_key::{IC_LEN, VerificationKey};
 
@@ -108,14 +109,32 @@ fn attack_16_a_key_with_gamma_equal_delta() {
         shape: shape(),
         alpha1: g1,
         beta2: -g2,
-        delta2: -g2,
+        delta2: (g2 * Fr::from(2u64)).into(),
         ic: [g1; IC_LEN],
         k_genesis: 4,
         tau_powers: vec![g2; 5],
     };
     assert!(VerificationKey::decode(&good.encode()).is_ok());
-    let bad = VerificationKey { delta2: good.gamma2(), ..good };
-    assert!(VerificationKey::decode(&bad.encode()).is_err());
+    // Equal x, both of them: C of a proof could cancel the inputs. At infinity C counts for nothing.
+    for delta2 in [good.gamma2(), -good.gamma2(), G2Affine::identity()] {
+        let bad = VerificationKey { delta2, ..good.clone() };
+        assert!(VerificationKey::decode(&bad.encode()).is_err());
+    }
+    for bad in [
+        VerificationKey { alpha1: G1Affine::identity(), ..good.clone() },
+        VerificationKey { beta2: G2Affine::identity(), ..good.clone() },
+        VerificationKey { tau_powers: vec![G2Affine::identity(); 5], ..good.clone() },
+    ] {
+        assert!(VerificationKey::decode(&bad.encode()).is_err());
+    }
+    // A flag has one form: the digest that follows is right.
+    let mut other = good.encode();
+    other[12] = 2;
+    let end = other.len() - 32;
+    let digest = *blake3::hash(&other[..end]).as_bytes();
+    other[end..].copy_from_slice(&digest);
+    let out_of_range = DecodeError::OutOfRange { what: "development", value: 2, min: 0, max: 1 };
+    assert_eq!(VerificationKey::decode(&other), Err(out_of_range));
 }
 
 #[test]

@@ -50,6 +50,12 @@ fn read(text: &str) -> Result<Vec<Met<'_>>, String> {
     lines.collect()
 }
 
+/// Whether a file's text can be read: how many deployments it knows. Public for the fuzzer.
+#[doc(hidden)]
+pub fn check_form(text: &str) -> Result<usize, String> {
+    read(text).map(|met| met.len())
+}
+
 /// What of a URL says where it leads: host and port in lower case and the path. Nothing else may get
 /// into the file, least of all a line's end.
 fn place(url: &str) -> Result<String, String> {

@@ -186,14 +186,7 @@ impl ExitRecord {
         let from = take_index(reader)?;
         let amount = reader.take_u64("amount")?;
         let fee = Fee::from_float(reader.take_u16("fee")?);
-        let forced = match reader.take_u8("forced")? {
-            0 => false,
-            1 => true,
-            value => {
-                let value = value.into();
-                return Err(DecodeError::OutOfRange { what: "forced", value, min: 0, max: 1 });
-            }
-        };
+        let forced = reader.take_flag("forced")?;
         let asset = reader.take_u16("asset")?;
         let recipient = Address(reader.take_array("recipient")?);
         Ok(Self { from, amount, fee, forced, asset, recipient })

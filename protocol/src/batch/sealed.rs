@@ -8,6 +8,7 @@ use crate::account::Address;
 use crate::commitment::Commitments;
 use crate::eddsa::{Point, PublicKey, Signature};
 use crate::encoding::{DecodeError, Reader};
+use crate::limits::LEDGER_K_MAX;
 
 /// What authorises a transfer or a signed exit, and its place in the sequencer's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,16 @@ impl Authorisation {
     }
 }
 
+/// Refuses an exponent that no ledger has: `2^k` is computed from it. What has grown was smaller before.
+pub fn ledger_exponent(k: u8, grown: bool) -> Result<(), DecodeError> {
+    let (min, max) = (u8::from(grown), LEDGER_K_MAX);
+    if (min..=max).contains(&k) {
+        return Ok(());
+    }
+    let (value, min, max) = (k.into(), min.into(), max.into());
+    Err(DecodeError::OutOfRange { what: "exponent of the ledger", value, min, max })
+}
+
 /// With the authorisations.
 const WHOLE: u8 = 1;
 /// As the main chain published it, without authorisations: to be replayed, not to be proved.
@@ -112,10 +123,11 @@ impl SealedBatch {
         };
         let number = reader.take_u64("number")?;
         let k = reader.take_u8("k")?;
-        let before_growth = match reader.take_u8("grows")? {
-            0 => None,
-            1 => Some(Commitments::take(&mut reader)?),
-            _ => return Err(DecodeError::UnknownFormat { what }.into()),
+        let grows = reader.take_flag("grows")?;
+        ledger_exponent(k, grows)?;
+        let before_growth = match grows {
+            false => None,
+            true => Some(Commitments::take(&mut reader)?),
         };
         let old = Commitments::take(&mut reader)?;
         let new = Commitments::take(&mut reader)?;
@@ -203,6 +215,22 @@ mod tests {
             }
             assert!(SealedBatch::decode(&[&bytes[..], &[0]].concat(), &shape).is_err());
         }
+    }
+
+    #[test]
+    fn an_exponent_that_no_ledger_has_is_refused() {
+        let (shape, batch) = batch();
+        let grown = SealedBatch { before_growth: Some(Commitments::empty()), ..batch.clone() };
+        for (batch, k) in [(&batch, 29), (&batch, 64), (&batch, 255), (&grown, 0), (&grown, 29)] {
+            let bytes = SealedBatch { k, ..batch.clone() }.encode();
+            let refused = SealedBatch::decode(&bytes, &shape);
+            let Err(BatchDataError::Length(DecodeError::OutOfRange { value, .. })) = refused else {
+                panic!("{k}: {refused:?}");
+            };
+            assert_eq!(value, u64::from(k));
+        }
+        let last = SealedBatch { k: LEDGER_K_MAX, ..grown };
+        assert_eq!(SealedBatch::decode(&last.encode(), &shape), Ok(last));
     }
 
     #[test]

@@ -64,6 +64,33 @@ impl SrsHeader {
         }
         out
     }
+    /// Reads what a file begins with, strictly. Needs memory for the sizes that exist, whatever the file says.
+    pub fn read(from: &mut impl Read) -> Result<Self, SrsError> {
+        let mut start = [0u8; 15];
+        from.read_exact(&mut start)?;
+        let mut reader = Reader::new(&start);
+        let what = "reference string header";
+        if reader.take(what, 8)? != MAGIC || reader.take_u32(what)? != VERSION {
+            return Err(DecodeError::UnknownFormat { what }.into());
+        }
+        let development = reader.take_flag(what)?;
+        let (k_genesis, k_max) = (reader.take_u8(what)?, reader.take_u8(what)?);
+        if k_max > LEDGER_K_MAX || k_genesis > k_max {
+            let (value, max) = (k_max.into(), LEDGER_K_MAX.into());
+            return Err(DecodeError::OutOfRange { what: "k_max", value, min: 0, max }.into());
+        }
+        let mut rest = vec![0u8; Self::encoded_len(k_max) - start.len() + 32];
+        from.read_exact(&mut rest)?;
+        let (body, digest) = rest.split_at(rest.len() - 32);
+        if blake3::Hasher::new().update(&start).update(body).finalize().as_bytes() != digest {
+            return Err(DecodeError::Digest { what }.into());
+        }
+        let mut reader = Reader::new(body);
+        let tau_powers = (0..=k_max)
+            .map(|_| reader.take_g2("power of tau in G2"))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { development, k_genesis, k_max, tau_powers })
+    }
     fn encoded_len(k_max: u8) -> usize {
         8 + 4 + 3 + (usize::from(k_max) + 1) * 128
     }
@@ -84,31 +111,7 @@ pub struct Srs {
 impl Srs {
     /// Opens a file and checks its header.
     pub fn open(path: &Path) -> Result<Self, SrsError> {
-        let mut file = File::open(path)?;
-        let mut start = [0u8; 15];
-        file.read_exact(&mut start)?;
-        let mut reader = Reader::new(&start);
-        let what = "reference string header";
-        if reader.take(what, 8)? != MAGIC || reader.take_u32(what)? != VERSION {
-            return Err(DecodeError::UnknownFormat { what }.into());
-        }
-        let development = reader.take_u8(what)? != 0;
-        let (k_genesis, k_max) = (reader.take_u8(what)?, reader.take_u8(what)?);
-        if k_max > LEDGER_K_MAX || k_genesis > k_max {
-            let (value, max) = (k_max.into(), LEDGER_K_MAX.into());
-            return Err(DecodeError::OutOfRange { what: "k_max", value, min: 0, max }.into());
-        }
-        let mut rest = vec![0u8; SrsHeader::encoded_len(k_max) - start.len() + 32];
-        file.read_exact(&mut rest)?;
-        let (body, digest) = rest.split_at(rest.len() - 32);
-        if blake3::Hasher::new().update(&start).update(body).finalize().as_bytes() != digest {
-            return Err(DecodeError::Digest { what }.into());
-        }
-        let mut reader = Reader::new(body);
-        let tau_powers = (0..=k_max)
-            .map(|_| reader.take_g2("power of tau in G2"))
-            .collect::<Result<Vec<_>, _>>()?;
-        let header = SrsHeader { development, k_genesis, k_max, tau_powers };
+        let header = SrsHeader::read(&mut File::open(path)?)?;
         Ok(Self { path: path.to_owned(), header })
     }
     /// Reads `[L_i(τ)]_1` of the ledger of `2^k` accounts, in the order of indices; about
@@ -121,8 +124,15 @@ impl Srs {
         let mut offset = SrsHeader::encoded_len(to) as u64 + 32;
         offset += (from..k).map(|size| (64u64 << size) + 32).sum::<u64>();
         let mut file = File::open(&self.path)?;
+        let (what, need) = ("Lagrange points", (64usize << k) + 32);
+        let have = file.metadata()?.len().saturating_sub(offset);
+        if have < need as u64 {
+            // Before memory is taken for what the header only says: 16 GiB at most.
+            let have = usize::try_from(have).unwrap_or(usize::MAX);
+            return Err(DecodeError::Short { what, need, have }.into());
+        }
         file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = vec![0u8; (64 << k) + 32];
+        let mut bytes = vec![0u8; need];
         file.read_exact(&mut bytes)?;
         let (body, digest) = bytes.split_at(64 << k);
         let what = "Lagrange point";
@@ -162,5 +172,34 @@ impl<W: Write> SrsWriter<W> {
     /// The underlying writer.
     pub fn finish(self) -> W {
         self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ark_ec::AffineRepr;
+
+    #[test]
+    fn no_memory_is_taken_for_points_that_the_file_does_not_have() {
+        let tau_powers = vec![G2Affine::generator(); usize::from(LEDGER_K_MAX) + 1];
+        let header =
+            SrsHeader { development: true, k_genesis: 28, k_max: LEDGER_K_MAX, tau_powers };
+        let bytes = SrsWriter::new(Vec::new(), &header).expect("memory").finish();
+        assert_eq!(SrsHeader::read(&mut bytes.as_slice()).expect("own form"), header);
+        let path = std::env::temp_dir().join(format!("kerros-srs-{}", std::process::id()));
+        std::fs::write(&path, &bytes).expect("written");
+        let srs = Srs::open(&path).expect("the header is whole");
+        // 16 GiB by the header's word.
+        let refused = srs.lagrange(28);
+        std::fs::remove_file(&path).expect("there");
+        let Err(SrsError::Decode(DecodeError::Short { need, have, .. })) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((need, have), ((64 << 28) + 32, 0));
+        let mut other = bytes;
+        other[12] = 2;
+        let refused = SrsHeader::read(&mut other.as_slice());
+        assert!(matches!(refused, Err(SrsError::Decode(DecodeError::OutOfRange { value: 2, .. }))));
     }
 }

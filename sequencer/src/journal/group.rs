@@ -141,6 +141,13 @@ impl StoredReceipts {
     }
 }
 
+fn in_range(what: &'static str, have: usize, max: usize) -> Result<(), DecodeError> {
+    if have <= max {
+        return Ok(());
+    }
+    Err(DecodeError::OutOfRange { what, value: have as u64, min: 0, max: max as u64 })
+}
+
 impl GroupSeal {
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.first_order.to_be_bytes());
@@ -240,7 +247,16 @@ impl Group {
             let len = r.take_u16("length")?;
             operations.push(Operation::decode(r.take("operation", len.into())?)?);
         }
-        Ok(Self { batch, sequence, operations, seal })
+        if operations.is_empty() {
+            // None is ever written, and who reads on behind it would find it again.
+            return Err(DecodeError::UnknownFormat { what: "group without operations" });
+        }
+        let group = Self { batch, sequence, operations, seal };
+        // Places and numbers are counted on from the first: none may be beyond the last one there is.
+        let places = usize::from(u16::MAX - group.seal.first_order) + 1;
+        in_range("transactions of a group", group.transactions().count(), places)?;
+        in_range("operations of a group", group.operations.len(), (u32::MAX - sequence) as usize)?;
+        Ok(group)
     }
 }
 
@@ -260,5 +276,23 @@ mod tests {
         let operations = vec![Operation::Signed(pending(0, 0, 0).signed)];
         let group = Group { batch: 1, sequence: 65_535, operations, seal };
         assert!(group.receipts(Fr::from(1u64)).is_some());
+        assert_eq!(Group::decode(1, 65_535, &group.encode()), Ok(group));
+    }
+
+    #[test]
+    fn a_damaged_group_that_counts_beyond_the_last_place_or_number_is_refused() {
+        let seal =
+            GroupSeal { first_order: 0, previous: [0; 32], deadline_ms: 1, signature: [0; 65] };
+        let operations = (0..2).map(|nonce| Operation::Signed(pending(0, nonce, 0).signed));
+        let good = Group { batch: 1, sequence: 0, operations: operations.collect(), seal };
+        assert_eq!(Group::decode(1, 0, &good.encode()), Ok(good.clone()));
+        assert!(Group::decode(1, u32::MAX - 2, &good.encode()).is_ok());
+        let refused = Group::decode(1, u32::MAX - 1, &good.encode());
+        assert!(matches!(refused, Err(DecodeError::OutOfRange { value: 2, max: 1, .. })));
+        let empty = Group { operations: Vec::new(), ..good.clone() };
+        assert!(Group::decode(1, 0, &empty.encode()).is_err());
+        let seal = GroupSeal { first_order: u16::MAX, ..good.seal.clone() };
+        let refused = Group::decode(1, 0, &Group { seal, ..good }.encode());
+        assert!(matches!(refused, Err(DecodeError::OutOfRange { value: 2, max: 1, .. })));
     }
 }

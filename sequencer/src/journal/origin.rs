@@ -24,7 +24,7 @@ pub struct Origin {
 impl Origin {
     /// block 8 ‖ hash 32 ‖ log 8 ‖ kind 1 ‖ deposit: amount 8, asset 2, key 32, owner 20; forced exit:
     /// index 4, requester 20.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = self.block.to_be_bytes().to_vec();
         out.extend_from_slice(self.block_hash.as_slice());
         out.extend_from_slice(&self.log_index.to_be_bytes());
@@ -44,7 +44,8 @@ impl Origin {
         }
         out
     }
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads [`Origin::encode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut r = Reader::new(bytes);
         let block = r.take_u64("block")?;
         let block_hash = B256::new(r.take_array("block hash")?);

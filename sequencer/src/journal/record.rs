@@ -4,7 +4,7 @@
 //! leases, attempts to post) is a protobuf message of its own, apart from the API's.
 
 use kerros_protocol::account::{AccountIndex, Address};
-use kerros_protocol::batch::{DepositRecord, OpenRecord};
+use kerros_protocol::batch::{DepositRecord, OpenRecord, ledger_exponent};
 use kerros_protocol::commitment::Commitments;
 use kerros_protocol::encoding::{DecodeError, Reader};
 use kerros_protocol::proto::BatchState;
@@ -127,9 +127,11 @@ impl Checkpoint {
         let (number, k) = (r.take_u64("number")?, r.take_u8("k")?);
         let (first, opened_ms) = (r.take_u64("first")?, r.take_u64("opened")?);
         let commitments = Commitments::take(&mut r)?;
-        let before_growth = match r.take_u8("grows")? {
-            0 => None,
-            _ => Some(Commitments::take(&mut r)?),
+        let grows = r.take_flag("grows")?;
+        ledger_exponent(k, grows)?;
+        let before_growth = match grows {
+            false => None,
+            true => Some(Commitments::take(&mut r)?),
         };
         r.finish("checkpoint")?;
         let head = Head { number, k, grows: before_growth.is_some(), first, opened_ms };

@@ -368,8 +368,10 @@ fn content(stored: &StoredEntry) -> Result<QueueEntry, DecodeError> {
     }
 }
 
-/// An entry as its log announces it; none if the log is another one.
-fn announced(log: &LogEntry) -> Result<Option<(u64, QueueEntry)>, QueueError> {
+/// An entry as its log announces it; none if the log is another one. Public for the fuzzer, which has no
+/// chain.
+#[doc(hidden)]
+pub fn announced(log: &LogEntry) -> Result<Option<(u64, QueueEntry)>, QueueError> {
     let topics = || log.topics.iter().copied();
     let (entry, content) =
         if let Ok(event) = Kerros::DepositQueued::decode_raw_log(topics(), &log.data) {

@@ -39,7 +39,7 @@ fn unreadable(input: &[u8], written: &[u8]) -> &'static str {
 }
 
 /// The post that batch `number`'s transaction calls the contract with.
-pub(super) fn post_call(
+pub fn post_call(
     found: Option<&PostTransaction>,
     contract: Address,
     number: u64,

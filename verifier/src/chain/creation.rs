@@ -42,18 +42,24 @@ impl Reader {
                 found.into_iter().map(|found| vec![found]).collect()
             }
         };
-        let chosen = candidates.into_iter().map(|listed| {
-            let creates = |it: &Value| it["to"].is_null() && it["blockHash"].is_string();
-            listed.into_iter().filter(creates).find_map(|it| {
-                let named = serde_json::from_value(it["hash"].clone()).ok()?;
-                let read: Transaction = serde_json::from_value(it).ok()?;
-                let (found, ..) = PostTransaction::read(named, read);
-                let created = found.sender?.create(found.nonce);
-                let asked =
-                    by == CreatedBy::Transaction(named) || matches!(by, CreatedBy::Block(_));
-                (asked && created == contract && found.is_genuine()).then_some(found)
-            })
-        });
+        let chosen = candidates.into_iter().map(|listed| among(listed, contract, by));
         self.equal(&format!("the creation of {contract}"), chosen.collect())
     }
+}
+
+/// The transaction among these that created the contract.
+pub(super) fn among(
+    listed: Vec<Value>,
+    contract: Address,
+    by: CreatedBy,
+) -> Option<PostTransaction> {
+    let creates = |it: &Value| it["to"].is_null() && it["blockHash"].is_string();
+    listed.into_iter().filter(creates).find_map(|it| {
+        let named = serde_json::from_value(it["hash"].clone()).ok()?;
+        let read: Transaction = serde_json::from_value(it).ok()?;
+        let (found, ..) = PostTransaction::read(named, read);
+        let created = found.sender?.create(found.nonce);
+        let asked = by == CreatedBy::Transaction(named) || matches!(by, CreatedBy::Block(_));
+        (asked && created == contract && found.is_genuine()).then_some(found)
+    })
 }

@@ -198,7 +198,7 @@ impl StoredEntry {
         })
     }
 
-    fn take(answer: Kerros::queueEntryReturn) -> Result<Self, DecodeError> {
+    pub(super) fn take(answer: Kerros::queueEntryReturn) -> Result<Self, DecodeError> {
         let Kerros::queueEntryReturn { entry: e, deadline, pending } = answer;
         let sender = Address(e.sender.into_array());
         // A deposit has an owner, a forced exit none.

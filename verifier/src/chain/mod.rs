@@ -16,6 +16,9 @@
 //! reader.still_there().await?;
 //! ```
 
+// Public for the fuzzer, which has no node.
+#[doc(hidden)]
+pub mod answers;
 mod calldata;
 mod creation;
 mod deployment;

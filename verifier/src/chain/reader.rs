@@ -63,6 +63,7 @@ impl PostTransaction {
     pub fn is_genuine(&self) -> bool {
         self.computed == self.named
     }
+    /// Takes the envelope apart; with it the block's hash and number that the node adds.
     pub(super) fn read(named: B256, found: Transaction) -> (Self, Option<B256>, Option<u64>) {
         let (block_hash, block) = (found.block_hash, found.block_number);
         let envelope = found.inner.into_inner();
@@ -416,7 +417,7 @@ impl Reader {
     }
 }
 
-fn entry(
+pub(super) fn entry(
     node: &Node,
     log: Log,
     address: Address,
