@@ -8,12 +8,14 @@
 
 #![allow(dead_code, missing_docs, unused_imports)] // every test file uses a part of it
 
+mod columns;
 mod forge;
 mod keys;
 mod scene;
 mod system;
 mod verdict;
 
+pub use columns::*;
 pub use forge::*;
 pub use keys::*;
 pub use scene::*;
