@@ -1,7 +1,8 @@
 //! Beyond the list: an attacker with the operator's key and a prover, and what he could still choose
 //! late, move or merge.
 
-use crate::stage::{BOTH, Forgery, NEITHER, NO_STATE, NO_WITNESS, ONE, Stage};
+use crate::stage::{BOTH, Forgery, NEITHER, NO_STATE, NO_WITNESS, ONE, Stage, known, weight};
+use crate::transcript::{at, c, quotient_by, values};
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::pairing::Pairing;
 use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
@@ -63,10 +64,6 @@ fn merged(stage: &Stage, f: &Forgery, p: &BatchProof, (beta, z): (Fr, Fr), rho: 
     Bn254::multi_pairing(g1, g2).0.is_one()
 }
 
-fn c(k: u8, z: Fr) -> Fr {
-    (z.pow([1u64 << k]) - ONE) / Fr::from(1u64 << k)
-}
-
 #[tokio::test]
 async fn an_error_of_one_equation_made_up_for_in_the_other_under_a_known_rho() {
     // γ2 = [1]_2 pairs with the sum of inputs and with E + z·W: for known ρ and z, a wrong input is
@@ -98,6 +95,40 @@ async fn an_error_of_one_equation_made_up_for_in_the_other_under_a_known_rho() {
     let mut turned = proof;
     (turned.groth16.a, turned.groth16.b) = (-turned.groth16.a, -turned.groth16.b);
     stage.accepts(&post(&f.batch, &turned)).await;
+}
+
+#[tokio::test]
+async fn q_at_infinity_with_an_opening_solved_for() {
+    // Without Q the opening says F(z) = c·A: the payer's owner, which a payment does not name, makes it
+    // so, whatever balance it claims.
+    let mut stage = Stage::new().await;
+    stage.world.transfer(2, 2, 1, 400, 0);
+    let case = stage.seal();
+    let mut f = case.forgery();
+    let known @ (beta, z) = known();
+    let (old, new) = (values(&f.before, beta), values(&f.after, beta));
+    let c = c(f.batch.k, z);
+    f.witness.transfers[0].before += Fr::from(1_000_000u64);
+    let opened = |f: &Forgery| stage.groth16(&f.witness, |_| known);
+    let missing = at(&old, z) / c - opened(&f).0.a;
+    f.witness.transfers[0].owner += missing / (beta.square() * weight(2, z));
+    let (outputs, groth16) = opened(&f);
+    let gamma = gamma(&z);
+    let claimed = c * (outputs.a + gamma * outputs.delta);
+    let rest: Vec<Fr> =
+        old.iter().zip(&new).map(|(o, n)| *o + gamma * (*n - *o) - claimed).collect();
+    let proof = BatchProof {
+        h: outputs.h,
+        a: outputs.a,
+        delta: outputs.delta,
+        z_s: outputs.z_s,
+        q: G1Affine::identity(),
+        w: quotient_by(&stage, f.batch.k, &rest, z),
+        groth16,
+    };
+    assert_eq!(stage.holds(&f, &proof, known), BOTH, "a balance from nowhere");
+    stage.no_proof("Q at infinity", &post(&f.batch, &proof)).await;
+    stage.accepts(&stage.honest(&case)).await;
 }
 
 #[tokio::test]

@@ -15,27 +15,26 @@ use kerros_verifier::contract::{Kerros, KerrosErrors as E, Post};
 use kerros_verifier::post::post;
 
 /// F's values by index.
-fn values(ledger: &Ledger, beta: Fr) -> Vec<Fr> {
+pub fn values(ledger: &Ledger, beta: Fr) -> Vec<Fr> {
     (0..ledger.size())
         .map(|i| if i == 0 { Fr::ZERO } else { ledger.get(index(i)).combine(beta) })
         .collect()
 }
 
 /// F(z).
-fn at(values: &[Fr], z: Fr) -> Fr {
+pub fn at(values: &[Fr], z: Fr) -> Fr {
     let n = Fr::from(values.len() as u64);
     let c = (z.pow([values.len() as u64]) - ONE) / n;
     (0..).zip(values).map(|(i, value)| *value * c * weight(i, z)).sum()
 }
 
 /// `(z^n − 1)/n`.
-fn c(ledger: &Ledger, z: Fr) -> Fr {
-    let n = u64::from(ledger.size());
-    (z.pow([n]) - ONE) / Fr::from(n)
+pub fn c(k: u8, z: Fr) -> Fr {
+    (z.pow([1u64 << k]) - ONE) / Fr::from(1u64 << k)
 }
 
 /// The opening of a polynomial that vanishes at z, by its values.
-fn quotient_by(stage: &Stage, k: u8, values: &[Fr], z: Fr) -> G1Affine {
+pub fn quotient_by(stage: &Stage, k: u8, values: &[Fr], z: Fr) -> G1Affine {
     let divided: Vec<Fr> = (0..).zip(values).map(|(i, value)| *value / (point(i) - z)).collect();
     stage.keys.points(k).unwrap().kernels.commit(&divided)
 }
@@ -57,7 +56,7 @@ async fn attack_14_z_drawn_before_q() {
     let (beta, z) = known();
     let (outputs, groth16) = stage.groth16(&f.witness, |_| (beta, z));
     let (old, new) = (values(&f.before, beta), values(&f.after, beta));
-    let c = c(&f.before, z);
+    let c = c(f.batch.k, z);
     let constant = (at(&old, z) - c * outputs.a) / outputs.z_s;
     let q = (G1Affine::generator() * constant).into_affine();
     let gamma = gamma(&z);
