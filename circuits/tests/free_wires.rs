@@ -216,21 +216,11 @@ fn what_a_signature_leaves_to_its_prover_stays_inside_it() {
     }
 }
 
-/// Raw absorbed wires, by name, and those that the absorbed hash of a signature fixes: everything
-/// else must follow from them.
+/// The binding table's values without a range, and of those the ones that the absorbed hash of a
+/// signature fixes: everything else must follow from them.
 fn raw_absorbed() -> BTreeSet<usize> {
-    let mut names = Vec::new();
-    for slot in 0..2 {
-        names.extend([format!("O[{slot}].key"), format!("D[{slot}].key")]);
-        names.extend([format!("D[{slot}].owner")]);
-        names.extend([format!("E[{slot}].key"), format!("E[{slot}].owner")]);
-        names.extend([format!("F[{slot}].key"), format!("F[{slot}].owner")]);
-    }
-    for slot in 0..4 {
-        let wires = ["key", "owner", "payee_key", "payee_owner"];
-        names.extend(wires.map(|n| format!("T[{slot}].{n}")));
-    }
-    names.iter().map(|name| wire(name)).collect()
+    let free = columns().into_iter().filter(|column| column.bits == FIELD);
+    free.map(|column| wire(&column.to_string())).collect()
 }
 
 fn scenes() -> Vec<Scene> {

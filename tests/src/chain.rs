@@ -5,7 +5,7 @@ use crate::world::wallet;
 use alloy::primitives::{Address as ChainAddress, Bytes, U256};
 use alloy::sol_types::SolCall;
 use ark_bn254::Fr;
-use kerros_protocol::account::Address;
+use kerros_protocol::account::{AccountKey, Address};
 use kerros_protocol::proto::get_account_request::By;
 use kerros_protocol::proto::sequencer_service_client::SequencerServiceClient;
 use kerros_protocol::proto::{AccountTriple, GetAccountRequest};
@@ -113,6 +113,10 @@ impl Chain {
     }
     /// Deposits to wallet `w`'s account from its own main-chain wallet.
     pub async fn deposit(&self, w: u8, asset: u16, amount: u64) {
+        self.deposit_for(w, asset, amount, crate::world::key(w)).await;
+    }
+    /// The same for any layer-2 key.
+    pub async fn deposit_for(&self, w: u8, asset: u16, amount: u64, key: AccountKey) {
         let (from, base) = (u32::from(w), U256::from(amount));
         let token = self.tokens[usize::from(asset) - 1];
         let owner = ChainAddress::from(wallet(w).1.0);
@@ -120,7 +124,7 @@ impl Chain {
         self.send_to(token, from, U256::ZERO, mint).await.expect("mint");
         let approve = TestToken::approveCall { spender: self.contract, amount: base };
         self.send_to(token, from, U256::ZERO, approve).await.expect("approve");
-        let key = U256::from_be_bytes(crate::world::key(w).to_be());
+        let key = U256::from_be_bytes(key.to_be());
         let deposit = Kerros::depositCall { asset, baseAmount: base, key, owner };
         let fee = entry_fee_offer(&*self.chain, self.contract).await.expect("a fee");
         self.send(from, fee, deposit).await.expect("deposit");

@@ -8,6 +8,7 @@
 
 #![allow(dead_code, missing_docs, unused_imports)] // every test file uses a part of it
 
+mod columns;
 mod forge;
 mod keys;
 mod scene;
@@ -15,6 +16,7 @@ mod sites;
 mod system;
 mod verdict;
 
+pub use columns::*;
 pub use forge::*;
 pub use keys::*;
 pub use scene::*;
