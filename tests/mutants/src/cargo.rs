@@ -22,18 +22,17 @@ struct Round {
 
 fn arguments(plan: &Plan) -> Vec<String> {
     let mut out: Vec<String> =
-        ["test", "--release", "--workspace", "--offline", "--no-run", "--keep-going"]
+        ["test", "--release", "--workspace", "--offline", "--no-run"]
             .map(String::from)
             .to_vec();
     out.push("--message-format=json".into());
-    let mut targets = BTreeSet::new();
     for test in &plan.tests {
         match test.split(':').collect::<Vec<_>>()[..] {
-            [_, kind, name] => targets.insert(vec![format!("--{kind}"), name.to_owned()]),
-            _ => targets.insert(vec!["--lib".to_owned()]),
-        };
+            [_, kind, name] => out.extend([format!("--{kind}"), name.to_owned()]),
+            [package, ..] => out.extend(["--test".to_owned(), tree::library_test(package)]),
+            [] => {}
+        }
     }
-    out.extend(targets.into_iter().flatten());
     out
 }
 
@@ -63,9 +62,10 @@ fn executable(artifact: &Value) -> Option<Executable> {
     // `path+file:///…/protocol#kerros-protocol@0.1.0`
     let package = artifact["package_id"].as_str()?.rsplit(['#', '/']).next()?;
     let package = package.split('@').next()?;
-    let name = match kind {
-        "lib" => format!("{package}:lib"),
-        kind => format!("{package}:{kind}:{name}"),
+    let name = if name == tree::library_test(package) {
+        format!("{package}:lib")
+    } else {
+        format!("{package}:{kind}:{name}")
     };
     Some(Executable { name, path: path.into(), directory: manifest.parent()?.into() })
 }
@@ -76,7 +76,7 @@ fn round(places: &Places, plan: &Plan, sources: &Sources) -> Result<Round> {
         .current_dir(places.tree())
         .env("CARGO_TARGET_DIR", &places.target)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .env("CARGO_TERM_QUIET", "true")
         .spawn()
         .context("cargo")?;
     let stdout = child.stdout.take().context("cargo's output")?;

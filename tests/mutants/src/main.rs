@@ -32,7 +32,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Copies, mutates and builds.
-    Build,
+    Build {
+        /// Only test executables that match, of those of plan.toml.
+        #[arg(long)]
+        tests: Vec<String>,
+    },
     /// Judges mutants that have no result yet.
     Run(Run),
     /// Prints survivors and the summary; fails if one survives without a reason.
@@ -106,13 +110,17 @@ fn main() -> Result<()> {
     let state = workspace.join("target/mutants");
     let target = arguments.target_dir.unwrap_or_else(|| state.join("target"));
     let places = Places { workspace, home, state, target };
-    let plan = plan::plan(&places.home)?;
+    let mut plan = plan::plan(&places.home)?;
     let table = || -> Result<Table> {
         let table: Table = load(&places.file("table.json"))?;
         if table.mutants.is_empty() { bail!("nothing built: run `build` first") } else { Ok(table) }
     };
     match arguments.command {
-        Command::Build => {
+        Command::Build { tests } => {
+            if !tests.is_empty() {
+                let tests = plan::globs(&tests)?;
+                plan.tests.retain(|test| tests.is_match(test));
+            }
             let table = cargo::build(&places, &plan)?;
             let compiles = table.mutants.iter().filter(|mutant| mutant.compiles).count();
             println!("{compiles} mutants of {} compile", table.mutants.len());

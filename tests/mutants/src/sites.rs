@@ -283,7 +283,10 @@ impl Finder<'_> {
 
     fn statement(&mut self, expression: &Expr, span: Span) {
         let dropped = match expression {
-            Expr::Assign(assign) => !matches!(&*assign.left, Expr::Path(_) | Expr::Infer(_)),
+            // A local must be set before its use.
+            Expr::Assign(assign) => {
+                matches!(&*assign.left, Expr::Field(_) | Expr::Index(_) | Expr::Unary(_))
+            }
             _ => match called(expression) {
                 Some(name) => !UNOBSERVED.contains(&name.as_str()),
                 None => false,

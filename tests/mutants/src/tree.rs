@@ -134,6 +134,24 @@ fn kerros_reached(id: u32) {{
     )
 }
 
+/// The target that is a library's own tests.
+pub fn library_test(package: &str) -> String {
+    format!("{package}-own")
+}
+
+/// `--lib` would build the own tests of every library of the workspace, and choosing packages
+/// would choose other features. So a library's own tests become a target with a name.
+fn with_library_test(mut manifest: String, tests: &[String]) -> String {
+    let packages = tests.iter().filter_map(|test| test.strip_suffix(":lib"));
+    for package in packages {
+        if manifest.contains(&format!("name = \"{package}\"\n")) {
+            let name = library_test(package);
+            manifest.push_str(&format!("\n[[test]]\nname = \"{name}\"\npath = \"src/lib.rs\"\n"));
+        }
+    }
+    manifest
+}
+
 /// Writes what differs only: cargo builds by time stamps.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == bytes) {
@@ -175,6 +193,10 @@ impl Sources {
             let to = places.tree().join(path);
             match self.files.get(path) {
                 Some(file) => write(&to, self.text(file).0.as_bytes())?,
+                None if path.ends_with("/Cargo.toml") => {
+                    let manifest = std::fs::read_to_string(&from)?;
+                    write(&to, with_library_test(manifest, &plan.tests).as_bytes())?;
+                }
                 None => write(&to, &std::fs::read(&from)?)?,
             }
         }
