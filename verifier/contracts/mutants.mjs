@@ -2,7 +2,7 @@
 // time, against the tests of the bytecode.
 //
 //   node mutants.mjs build      all mutants in one bytecode, and the tests that read it (target/mutants)
-//   node mutants.mjs run        the tests on every mutant that has no result yet; `--again` on survivors too
+//   node mutants.mjs run        the fast tests on every mutant that has no result yet; `--again` all on survivors
 //   node mutants.mjs confirm    survivors compiled one by one as build.mjs does: the same bytecode is no mutant
 //   node mutants.mjs table      what was killed; exit 1 unless every survivor is the same bytecode or justified
 //
@@ -133,14 +133,14 @@ function build() {
 }
 
 /// The tests on one mutant; 0 is none. The first test that fails is enough; the fast ones come first.
-async function test(number) {
+async function test(number, stages) {
   const started = Date.now();
   const template = fs.readFileSync(path.join(work, "bytecode.hex"), "utf8");
   const code = number === 0 ? template : template.replaceAll(CHOICE, number.toString(16).padStart(64, "0"));
   const artifact = path.join(work, `artifact-${number}.json`);
   fs.writeFileSync(artifact, JSON.stringify({ bytecode: `0x${code}` }));
   let by = null;
-  for (const stage of STAGES) by ??= await firstFailure(artifact, stage);
+  for (const stage of stages) by ??= await firstFailure(artifact, stage);
   fs.rmSync(artifact);
   return { by, seconds: (Date.now() - started) / 1000 };
 }
@@ -206,12 +206,13 @@ async function run(again, jobs) {
     const result = done.get(identity(mutant, sources));
     return !result || (again && result.by === null && !result.same);
   });
-  const plain = await test(0);
+  const stages = again ? STAGES : STAGES.slice(0, 2);
+  const plain = await test(0, stages);
   if (plain.by !== null) throw new Error(`without any mutant: ${plain.by} fails`);
   console.log(`${open.length} to do; without a mutant all pass in ${plain.seconds} s`);
   const worker = async () => {
     for (let mutant = open.shift(); mutant; mutant = open.shift()) {
-      const result = await test(mutant.number);
+      const result = await test(mutant.number, stages);
       record({ identity: identity(mutant, sources), ...result });
       const { file, line, kind, text } = mutant;
       if (result.by === null) console.log(`survives: ${file}:${line} ${kind}: ${text}`);
