@@ -5,6 +5,7 @@
 
 use crate::contract::{Kerros, KeyWords, Post};
 use alloy::primitives::{Address as ChainAddress, U256};
+use alloy::sol_types::SolCall;
 use ark_bn254::{G1Affine, G2Affine};
 use kerros_protocol::account::Address;
 use kerros_protocol::batch::{BatchData, BatchDataError, SealedBatch};
@@ -77,6 +78,12 @@ pub fn post(batch: &SealedBatch, proof: &BatchProof) -> Post {
         beneficiary: ChainAddress::from(batch.beneficiary.0),
         data: batch.data.encode().into(),
     }
+}
+
+/// The post that these bytes call the contract with, if they are the one encoding that it takes.
+pub fn decode_call(input: &[u8]) -> Option<Post> {
+    let call = Kerros::postCall::abi_decode_validate(input).ok()?;
+    (call.abi_encode() == input).then_some(call.p)
 }
 
 /// Why a post could not be read.

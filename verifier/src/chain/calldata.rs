@@ -4,6 +4,7 @@ use super::fault::ReplayFault;
 use super::reader::PostTransaction;
 use crate::audit::diagnosis::field_at;
 use crate::contract::{Kerros, Post};
+use crate::post::decode_call;
 use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolCall;
 
@@ -50,14 +51,9 @@ pub fn post_call(
         let to = found.to.map_or("nobody".to_owned(), |to| to.to_string());
         return Err(wrong("to", format!("the transaction calls {to}, not the contract")));
     }
-    let call = Kerros::postCall::abi_decode_validate(&found.input);
-    let written = call.as_ref().map(|call| call.abi_encode()).unwrap_or_default();
-    if written != *found.input {
-        return Err(wrong(
-            unreadable(&found.input, &written),
-            "is not the contract's encoding".to_owned(),
-        ));
-    }
-    let call = call.map_err(|error| wrong("calldata", error.to_string()))?;
-    Ok(call.p)
+    decode_call(&found.input).ok_or_else(|| {
+        let call = Kerros::postCall::abi_decode_validate(&found.input);
+        let written = call.map(|call| call.abi_encode()).unwrap_or_default();
+        wrong(unreadable(&found.input, &written), "is not the contract's encoding".to_owned())
+    })
 }

@@ -1,7 +1,7 @@
 //! The EVM alone: deployed bytecode in memory, time and base fee as the test says, one call after the
 //! other, millions of them. Rules are those of Osaka; knows no rollup.
 
-use alloy::primitives::{Address, Bytes, Log, TxKind, U256, address};
+use alloy::primitives::{Address, Bytes, Log, TxKind, U256, address, keccak256};
 use alloy::sol_types::SolCall;
 use kerros_verifier::contract::Revert;
 use revm::context::result::{ExecutionResult, ResultAndState};
@@ -10,7 +10,7 @@ use revm::database::InMemoryDB;
 use revm::handler::MainnetContext;
 use revm::precompile::Precompiles;
 use revm::primitives::hardfork::SpecId;
-use revm::state::AccountInfo;
+use revm::state::{AccountInfo, Bytecode};
 use revm::{Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm};
 
 /// Gas of a transaction (EIP-7825).
@@ -147,8 +147,16 @@ impl Machine {
         to: Address,
         call: &impl SolCall,
     ) -> Result<(), Revert> {
-        let input = call.abi_encode();
-        match self.run(gas, from, TxKind::Call(to), U256::ZERO, input.into()).result {
+        self.judge(gas, from, to, call.abi_encode().into())
+    }
+
+    /// The same of bytes that need not be a call.
+    pub fn try_call(&mut self, from: Address, to: Address, input: Bytes) -> Result<(), Revert> {
+        self.judge(GAS_MAX, from, to, input)
+    }
+
+    fn judge(&mut self, gas: u64, from: Address, to: Address, input: Bytes) -> Result<(), Revert> {
+        match self.run(gas, from, TxKind::Call(to), U256::ZERO, input).result {
             ExecutionResult::Success { .. } => Ok(()),
             ExecutionResult::Revert { output, .. } => Err(Revert::decode(&output)),
             ExecutionResult::Halt { .. } => Err(Revert::Empty),
@@ -169,6 +177,33 @@ impl Machine {
             other => panic!("{} failed: {other:?}", C::SIGNATURE),
         };
         C::abi_decode_returns(&output).expect("its own ABI")
+    }
+
+    /// Puts code at an address of its own.
+    pub fn place(&mut self, code: &[u8]) -> Address {
+        let at = Address::from_slice(&keccak256(code)[12..]);
+        let code = Bytecode::new_raw(Bytes::copy_from_slice(code));
+        let state = &mut self.evm.ctx.journaled_state.database;
+        state.insert_account_info(at, AccountInfo::from_bytecode(code));
+        at
+    }
+
+    /// Writes a slot, as no call could.
+    pub fn write(&mut self, of: Address, slot: U256, value: U256) {
+        let state = &mut self.evm.ctx.journaled_state.database;
+        state.insert_account_storage(of, slot, value).expect("a database in memory does not fail");
+    }
+
+    /// Code of an account.
+    pub fn code(&mut self, account: Address) -> Bytes {
+        let state = &mut self.evm.ctx.journaled_state.database;
+        let found = state.basic(account).expect("a database in memory does not fail");
+        let info = found.expect("an account");
+        let code = match info.code {
+            Some(code) => code,
+            None => state.code_by_hash(info.code_hash).expect("a database in memory does not fail"),
+        };
+        code.original_bytes()
     }
 
     /// Wei of an account.

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod differential;
+mod edges;
+mod events;
 mod flood;
 mod fuzz;
 mod machine;
