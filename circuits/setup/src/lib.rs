@@ -6,5 +6,8 @@
 
 pub mod binfile;
 pub mod error;
+pub mod initial;
 pub mod point;
+pub mod ptau;
+pub mod r1cs;
 pub mod zkey;
