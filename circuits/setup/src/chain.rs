@@ -11,9 +11,9 @@ use kerros_protocol::encoding::{g1_to_be, g2_to_be};
 use std::ops::RangeInclusive;
 use thiserror::Error;
 
-/// Exponents of a beacon's number of hashes. snarkjs takes none below; the greatest is hours of work for
+/// Exponents of a beacon's number of hashes. snarkjs takes none below; the greatest is minutes of work for
 /// whoever verifies.
-pub const BEACON_EXPONENTS: RangeInclusive<u8> = 10..=36;
+pub const BEACON_EXPONENTS: RangeInclusive<u8> = 10..=32;
 
 /// What is wrong with a contribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -34,7 +34,7 @@ pub enum Flaw {
     #[error("is not what its beacon gives")]
     Beacon,
     /// A beacon's exponent is none of [`BEACON_EXPONENTS`].
-    #[error("hashes its beacon 2^{0} times: not from 2^10 to 2^36")]
+    #[error("hashes its beacon 2^{0} times: not from 2^10 to 2^32")]
     Exponent(u8),
     /// Something follows a beacon.
     #[error("is a beacon and not the last")]

@@ -38,7 +38,7 @@ pub enum ContributeError {
     #[error("a beacon has 1 to {BEACON_MAX} bytes, not {0}")]
     BeaconLength(usize),
     /// The exponent is none of [`BEACON_EXPONENTS`].
-    #[error("a beacon is hashed 2^10 to 2^36 times, not 2^{0}")]
+    #[error("a beacon is hashed 2^10 to 2^32 times, not 2^{0}")]
     BeaconExponent(u8),
     /// The ceremony has a beacon already.
     #[error("the ceremony has ended: its last contribution is a beacon")]
