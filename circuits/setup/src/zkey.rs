@@ -99,7 +99,8 @@ fn single<P: Point>(
     point::decode_finite(reader.take(what, P::LEN as u64)?).map_err(refused)
 }
 
-fn modulus<F: PrimeField<BigInt = BigInt<4>>>(
+/// A length and a modulus, which must be those of `F`.
+pub(crate) fn modulus<F: PrimeField<BigInt = BigInt<4>>>(
     reader: &mut Reader,
     what: &'static str,
 ) -> Result<(), FormatError> {
