@@ -94,7 +94,7 @@ fn a_ceremony_is_verified_from_circuit_and_powers_of_tau() {
     assert_eq!(verify(&circuit(3), &other, "ended", Stage::Final), foreign("alpha in G1"));
     // Powers of tau that are none are refused before the key is looked at.
     let mut bytes = fs::read(&scene.ptau).expect("made");
-    let place = bytes.windows(64).rposition(|point| point == &lem(&scene.initial.beta1));
+    let place = bytes.windows(64).rposition(|point| point == lem(&scene.initial.beta1));
     let place = place.expect("β is there");
     bytes[place..place + 64].copy_from_slice(&lem(&scene.initial.alpha1));
     let forged = Ptau::from_bytes(Bytes::Owned(bytes)).expect("well-formed");
