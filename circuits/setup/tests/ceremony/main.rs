@@ -22,10 +22,18 @@ use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 use rand::{CryptoRng, Error, RngCore};
 use scene::{NAMES, Scene, beacon, circuit};
-use snarkjs::{powers_of_tau, script, snarkjs, text};
+use snarkjs::{powers_of_tau, script, scripts, snarkjs, text};
 use std::fs;
 
 fn quiet(_: &str) {}
+
+#[test]
+fn the_committed_vectors_are_those_of_this_snarkjs() {
+    if scripts().is_some() {
+        let committed = include_str!("../vectors/snark_rng.json").trim();
+        assert!(script(&["ceremony-vectors.mjs"]) == committed);
+    }
+}
 
 #[test]
 fn a_ceremony_held_by_both_is_verified_by_both() {
