@@ -6,9 +6,12 @@
 //! compared by a random linear combination with coefficients of 128 bits.
 
 use crate::chain::{Chain, Flaw, contribution_hash, same_ratio};
+use crate::initial::InitialError;
+use crate::ptau::{Ptau, PtauError};
 use crate::zkey::{Beacon, Zkey};
 use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
+use kerros_circuits::groth16::Compiled;
 use rand::rngs::OsRng;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -47,6 +50,12 @@ pub struct Verified {
 /// Why a ceremony was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CeremonyError {
+    /// The powers of tau are wrong.
+    #[error(transparent)]
+    Phase1(#[from] PtauError),
+    /// The circuit's key cannot be made of these powers of tau.
+    #[error(transparent)]
+    Initial(#[from] InitialError),
     /// Another circuit or other powers of tau.
     #[error("{what}: not what this circuit and these powers of tau give")]
     Foreign {
@@ -84,7 +93,21 @@ pub enum CeremonyError {
     NoBeacon,
 }
 
-/// Verifies `zkey` against `initial`, which must be [`Zkey::new`]'s of the circuit and of powers of tau
+/// Verifies everything: the powers of tau, that `zkey` is the key of this circuit over them, and every
+/// contribution to it. Takes about as long as making the key.
+pub fn verify(
+    circuit: &Compiled,
+    phase1: &Ptau,
+    zkey: &Zkey,
+    stage: Stage,
+    progress: &dyn Fn(&str),
+) -> Result<Ceremony, CeremonyError> {
+    phase1.verify(&mut OsRng, progress)?;
+    let initial = Zkey::initial(&circuit.constraints, circuit.variables, phase1, progress)?;
+    verify_from(&initial, zkey, stage, progress)
+}
+
+/// Verifies `zkey` against `initial`, which must be [`Zkey::initial`]'s of the circuit and of powers of tau
 /// that were verified.
 pub fn verify_from(
     initial: &Zkey,
@@ -191,7 +214,7 @@ fn combine(old: &[G1Affine], new: &[G1Affine]) -> Option<(G1Affine, G1Affine)> {
     if old.iter().chain(new).all(AffineRepr::is_zero) {
         return None;
     }
-    let mut rng = ChaCha20Rng::from_rng(OsRng).expect("the system's randomness");
+    let mut rng = ChaCha20Rng::from_seed(OsRng.r#gen());
     let scalars: Vec<Fr> = old.iter().map(|_| Fr::from(rng.r#gen::<u128>())).collect();
     let sum = |points: &[G1Affine]| G1Projective::msm_unchecked(points, &scalars).into_affine();
     Some((sum(old), sum(new)))

@@ -2,7 +2,7 @@
 
 use crate::forger::Step;
 use crate::quiet;
-use crate::scene::{Scene, beacon, circuit};
+use crate::scene::{Scene, beacon, circuit, save};
 use crate::snarkjs::{powers_of_tau, snarkjs, text, verify};
 use ark_bn254::{Fr, G1Affine};
 use ark_ff::{Field, UniformRand};
@@ -68,7 +68,7 @@ fn another_circuit_other_powers_of_tau_another_first_hash() {
     let Some(scene) = Scene::get() else { return };
     let setup = |coefficient, ptau, name: &str| {
         let [r1cs, zkey] = [format!("{name}.r1cs"), format!("{name}.zkey")].map(|n| scene.file(&n));
-        crate::r1cs::write(&circuit(coefficient), &r1cs);
+        save(&circuit(coefficient), &r1cs);
         snarkjs(&["groth16", "setup", text(&r1cs), text(ptau), text(&zkey)]);
         Zkey::open(&zkey).expect("snarkjs made it")
     };

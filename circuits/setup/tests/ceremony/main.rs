@@ -7,21 +7,33 @@
 mod flips;
 mod forger;
 mod forgeries;
-mod r1cs;
 mod scene;
 mod snarkjs;
 
+use ark_bn254::G1Affine;
+use kerros_circuits::groth16::Compiled;
+use kerros_setup::binfile::Bytes;
 use kerros_setup::chain::format_hash;
 use kerros_setup::contribute::{self, ContributeError};
-use kerros_setup::verify::{CeremonyError, Stage, verify_extension, verify_from};
+use kerros_setup::point;
+use kerros_setup::ptau::Ptau;
+use kerros_setup::verify::{CeremonyError, Stage, verify, verify_extension, verify_from};
 use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 use rand::{CryptoRng, Error, RngCore};
-use scene::{NAMES, Scene, beacon};
-use snarkjs::{script, snarkjs, text, verify};
+use scene::{NAMES, Scene, beacon, circuit};
+use snarkjs::{powers_of_tau, script, scripts, snarkjs, text};
 use std::fs;
 
 fn quiet(_: &str) {}
+
+#[test]
+fn the_committed_vectors_are_those_of_this_snarkjs() {
+    if scripts().is_some() {
+        let committed = include_str!("../vectors/snark_rng.json").trim();
+        assert!(script(&["ceremony-vectors.mjs"]) == committed);
+    }
+}
 
 #[test]
 fn a_ceremony_held_by_both_is_verified_by_both() {
@@ -32,7 +44,7 @@ fn a_ceremony_held_by_both_is_verified_by_both() {
         let names: Vec<_> = found.contributions.iter().map(|step| step.name.as_str()).collect();
         assert_eq!(names, NAMES[..steps]);
         assert_eq!(hex::encode(found.contributions[0].hash), scene.first_hash);
-        let shown = verify(&scene.r1cs, &scene.ptau, &scene.file(&format!("{name}.zkey")));
+        let shown = snarkjs::verify(&scene.r1cs, &scene.ptau, &scene.file(&format!("{name}.zkey")));
         let shown = shown.expect("snarkjs accepts");
         for step in &found.contributions {
             assert!(shown.contains(&step.name), "{shown}");
@@ -59,11 +71,49 @@ fn a_ceremony_that_snarkjs_continues_and_ends_is_verified_by_both() {
     let Beacon { iterations_exponent, value } = beacon();
     let (value, exponent) = (hex::encode(value), iterations_exponent.to_string());
     snarkjs(&["zkey", "beacon", text(&theirs), text(&ended), &value, &exponent]);
-    assert!(verify(&scene.r1cs, &scene.ptau, &ended).is_some());
+    assert!(snarkjs::verify(&scene.r1cs, &scene.ptau, &ended).is_some());
     let key = Zkey::open(&ended).expect("a key");
     let found = verify_from(&scene.initial, &key, Stage::Final, &quiet).expect("right");
     let names: Vec<_> = found.contributions.iter().map(|step| step.name.as_str()).collect();
     assert_eq!(names, [NAMES[0], NAMES[1], "third", ""]);
+}
+
+#[test]
+fn a_ceremony_is_verified_from_circuit_and_powers_of_tau() {
+    let Some(scene) = Scene::get() else { return };
+    let phase1 = Ptau::open(&scene.ptau).expect("snarkjs made it");
+    let verify = |circuit: &Compiled, phase1: &Ptau, name: &str, stage| {
+        verify(circuit, phase1, &scene.key(name), stage, &quiet)
+    };
+    let right = verify(&circuit(3), &phase1, "ended", Stage::Final).expect("right");
+    assert_eq!(right.circuit_hash, scene.initial.circuit_hash);
+    assert_eq!(right.contributions.len(), NAMES.len());
+    assert!(verify(&circuit(3), &phase1, "second", Stage::Any).is_ok());
+    assert_eq!(verify(&circuit(3), &phase1, "second", Stage::Final), Err(CeremonyError::NoBeacon));
+    let foreign = |what| Err(CeremonyError::Foreign { what });
+    assert_eq!(verify(&circuit(4), &phase1, "ended", Stage::Final), foreign("circuit hash"));
+    let mut longer = circuit(3);
+    longer.variables += 1;
+    assert_eq!(verify(&longer, &phase1, "ended", Stage::Final), foreign("number of variables"));
+    let mut twice = circuit(3);
+    twice.constraints.extend(circuit(3).constraints);
+    assert_eq!(verify(&twice, &phase1, "ended", Stage::Final), foreign("domain"));
+    let other = Ptau::open(&powers_of_tau(8, "0807060504030201")).expect("snarkjs made it");
+    assert_eq!(verify(&circuit(3), &other, "ended", Stage::Final), foreign("alpha in G1"));
+    // Powers of tau that are none are refused before the key is looked at.
+    let mut bytes = fs::read(&scene.ptau).expect("made");
+    let place = bytes.windows(64).rposition(|point| point == lem(&scene.initial.beta1));
+    let place = place.expect("β is there");
+    bytes[place..place + 64].copy_from_slice(&lem(&scene.initial.alpha1));
+    let forged = Ptau::from_bytes(Bytes::Owned(bytes)).expect("well-formed");
+    let refused = verify(&circuit(3), &forged, "ended", Stage::Final);
+    assert!(matches!(refused, Err(CeremonyError::Phase1(_))), "{refused:?}");
+}
+
+fn lem(point: &G1Affine) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    point::put(&mut bytes, point).expect("a vector takes everything");
+    bytes
 }
 
 #[test]

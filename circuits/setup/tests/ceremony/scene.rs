@@ -5,10 +5,10 @@ use ark_bn254::Fr;
 use kerros_circuits::builder::{Builder, INPUT_COUNT, Num};
 use kerros_circuits::groth16::Compiled;
 use kerros_protocol::batch::Shape;
-use kerros_setup::contribute;
 use kerros_setup::zkey::{Beacon, Zkey};
+use kerros_setup::{contribute, r1cs};
 use rand::rngs::OsRng;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -32,6 +32,11 @@ pub fn circuit(coefficient: u64) -> Compiled {
     let (constraints, parts, variables) = b.into_constraints();
     let shape = Shape { opens: 1, deposits: 1, transfers: 1, exits: 1, collects: 1 };
     Compiled { shape, constraints, parts, variables }
+}
+
+/// Hands a circuit to snarkjs.
+pub fn save(circuit: &Compiled, path: &Path) {
+    r1cs::save(path, &circuit.constraints, circuit.variables).expect("writable");
 }
 
 /// The beacon of the tests.
@@ -62,7 +67,7 @@ impl Scene {
         let dir = TempDir::new().expect("temporary directory");
         let at = |name: &str| dir.path().join(name);
         let (r1cs, ptau) = (at("circuit.r1cs"), powers_of_tau(8, "0102030405060708"));
-        crate::r1cs::write(&circuit(3), &r1cs);
+        save(&circuit(3), &r1cs);
         let files = ["initial.zkey", "first.zkey", "second.zkey", "ended.zkey"].map(at);
         let [initial, first, second, ended] = &files;
         snarkjs(&["groth16", "setup", text(&r1cs), text(&ptau), text(initial)]);
