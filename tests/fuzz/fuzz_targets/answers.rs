@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, keccak256};
+use alloy::signers::local::PrivateKeySigner;
 use kerros_fuzz::{bounded, choose};
 use kerros_verifier::chain::answers::{creation, logs, transaction};
 use kerros_verifier::chain::{Event, Node};
@@ -10,8 +11,11 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
 static NODE: LazyLock<Node> = LazyLock::new(|| Node::new("http://127.0.0.1:1").expect("a URL"));
-/// The contract of the seeds.
-const CONTRACT: Address = Address::repeat_byte(5);
+/// Deploys the seeds' contracts: the embedded chain's first development wallet.
+static DEPLOYER: LazyLock<Address> = LazyLock::new(|| {
+    let secret = keccak256([&b"kerros.development.wallet"[..], &[0; 4]].concat());
+    PrivateKeySigner::from_bytes(&secret).expect("a key").address()
+});
 const BLOCKS: (u64, u64) = (0, 1 << 20);
 
 fuzz_target!(|data: &[u8]| {
@@ -27,17 +31,19 @@ fuzz_target!(|data: &[u8]| {
         }
         2 => {
             LazyLock::force(&NODE);
-            let found = bounded(rest, fixed, factor, |rest| logs(&NODE, rest, CONTRACT, BLOCKS));
+            let contract = DEPLOYER.create(1);
+            let found = bounded(rest, fixed, factor, |rest| logs(&NODE, rest, contract, BLOCKS));
             for log in found.into_iter().flatten().flatten() {
                 assert!((BLOCKS.0..=BLOCKS.1).contains(&log.place.block));
                 let _ = Event::decode(&log);
             }
         }
         _ => {
-            let found = bounded(rest, fixed, factor, |rest| creation(CONTRACT, rest));
+            let contract = DEPLOYER.create(0);
+            let found = bounded(rest, fixed, factor, |rest| creation(contract, rest));
             if let Ok(Some(found)) = found {
                 let created = found.sender.map(|sender| sender.create(found.nonce));
-                assert!(found.is_genuine() && created == Some(CONTRACT));
+                assert!(found.is_genuine() && created == Some(contract));
             }
         }
     }

@@ -16,8 +16,9 @@ use kerros_sequencer::journal::{
     AttemptEvent, BatchRecord, Checkpoint, Group, Journal, LeaseRecord, Operation, Origin,
     PostRecord, ReceiptPlace, StoredReceipts, keys, watermark,
 };
-use kerros_sequencer::main_chain::embedded::{BlockRecord, ReceiptRecord};
 use kerros_sequencer::main_chain::LogEntry;
+use kerros_sequencer::main_chain::embedded::{BlockRecord, ReceiptRecord};
+use kerros_sequencer::settlement::attempts::History;
 use kerros_sequencer::settlement::queue;
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
@@ -143,7 +144,10 @@ fn read(bytes: &[u8]) {
             }
             keys::LEASES => drop(journal.lease(batch)),
             keys::ORIGINS => drop(journal.origin(batch)),
-            keys::POSTS | keys::ATTEMPTS => drop(journal.attempts(batch)),
+            keys::POSTS | keys::ATTEMPTS => {
+                let Ok(history) = History::load(&journal, batch) else { continue };
+                history.attempts.iter().for_each(|attempt| drop((attempt.hash(), attempt.offer())));
+            }
             _ => {}
         }
     }
@@ -177,7 +181,7 @@ fn stored(bytes: &[u8]) {
     }
 }
 
-fn message<M: Message + Default + PartialEq>(bytes: &[u8]) {
+fn message<M: Message + Default + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
     let Ok(message) = bounded(bytes, 16_384, 512, |bytes| M::decode(bytes)) else { return };
     assert_eq!(M::decode(message.encode_to_vec().as_slice()), Ok(message));
 }

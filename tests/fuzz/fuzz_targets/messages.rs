@@ -22,7 +22,7 @@ const FIXED: usize = 16_384;
 const FACTOR: usize = 512;
 
 /// Reads it, writes it, reads the same again.
-fn message<M: Message + Default + PartialEq>(bytes: &[u8]) -> Option<M> {
+fn message<M: Message + Default + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> Option<M> {
     let message = bounded(bytes, FIXED, FACTOR, |bytes| M::decode(bytes)).ok()?;
     let again = M::decode(message.encode_to_vec().as_slice());
     assert_eq!(again.as_ref(), Ok(&message), "what was written is read back");

@@ -36,7 +36,9 @@ use kerros_sequencer::journal::{
 };
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::rpc::{RpcOptions, router};
-use kerros_sequencer::main_chain::{At, Call, Embedded, Genesis, LogQuery, MainChain, Wallet};
+use kerros_sequencer::main_chain::{
+    At, Call, Embedded, Genesis, LogQuery, MainChain, Wallet, deploy,
+};
 use kerros_verifier::contract::Kerros;
 use kerros_verifier::promise::{Held, Subject};
 use kerros_verifier::{post, trapdoor};
@@ -91,6 +93,8 @@ async fn scene(chain: &Arc<dyn MainChain>) -> Scene {
     let shape = Shape::new([2, 1, 4, 2, 1]).expect("a good shape");
     let key = trapdoor::key(shape, 4, 6);
     let terms = Terms::usual(operator.address(), admin.address());
+    // A creation that is short.
+    deploy(&**chain, &operator, vec![0].into()).await.expect("deployed");
     let contract = deploy_kerros(&**chain, &operator, &key, &terms).await.expect("deployed");
     let token = deploy_test_token(&**chain, &admin, "Test", "TST", 6).await.expect("deployed");
     let kerros = Contract::new(Arc::clone(chain), contract);
