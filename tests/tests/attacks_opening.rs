@@ -356,29 +356,6 @@ fn parts_of_two_batches_proofs_do_not_mix() {
 }
 
 #[test]
-fn errors_of_both_halves_do_not_cancel() {
-    // ρ is drawn after both parts: a shift in one, made up for in the other under the ρ of the
-    // good proof (or under none), meets another ρ.
-    let stage = Stage::payment();
-    let proved =
-        prove_batch(&stage.keys, &stage.before, &stage.batch, domain(), &mut OsRng).unwrap();
-    let good = proved.proof;
-    let key = &stage.keys.verification;
-    let challenges = Challenges::draw(&stage.statement(), &good.h, &good.q);
-    for rho_known in [good.rho(&challenges.z), ONE] {
-        let shift = rho_known.inverse().unwrap();
-        let mut proof = good;
-        proof.w = (good.w + G1Affine::generator() * shift).into_affine();
-        proof.groth16.c = (good.groth16.c + G1Affine::generator() * shift).into_affine();
-        assert_eq!(stage.verify(&proof), Err(VerifyError::Pairing));
-        let mut proof = good;
-        proof.a += shift;
-        proof.w = (good.w - key.ic[5] * shift).into_affine();
-        assert_eq!(stage.verify(&proof), Err(VerifyError::Pairing));
-    }
-}
-
-#[test]
 fn a_ledger_that_is_not_the_doubled_one_is_no_growth() {
     let mut stage = Stage::payment();
     let key = &stage.keys.verification;

@@ -152,7 +152,14 @@ fn each_column_of_free_size_would_let_a_harm_through_and_no_other_would() {
     for harm in harms() {
         let does_it = |column: &Column| harm.does_it.contains(&column.to_string().as_str());
         let usable: Vec<&Column> = columns.iter().filter(|column| !does_it(column)).collect();
+        // The real circuit attacked directly: its h would have to stay.
+        let drawn = challenges(judge(&harm.witness).outputs.h);
         for column in &usable {
+            for value in alone(&harm, column, drawn) {
+                let mut w = with(&harm.witness, &[(**column, value)]);
+                settle(&mut w, &harm, &[**column]);
+                assert!(!harm.taken(&w, challenges), "{}: {column} is not bound", harm.name);
+            }
             let entry = found.entry((column.section, column.name)).or_default();
             let known = known(&harm, &[column]);
             for value in alone(&harm, column, known) {

@@ -7,12 +7,15 @@ use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::pairing::Pairing;
 use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
 use ark_ff::{AdditiveGroup, Field, One};
-use kerros_protocol::account::Account;
+use kerros_protocol::account::{Account, two_to};
 use kerros_protocol::batch::evaluate;
+use kerros_protocol::encoding::keccak256;
 use kerros_protocol::transcript::{BatchProof, Challenges, gamma, public_inputs};
 use kerros_tests::world::index;
+use kerros_verifier::batch::equations_that_hold;
 use kerros_verifier::contract::{KerrosErrors as E, Post};
 use kerros_verifier::post::post;
+use kerros_verifier::{VerifyError, verify_batch};
 
 #[tokio::test]
 async fn a_and_delta_shifted_against_each_other_once_gamma_is_known() {
@@ -89,6 +92,9 @@ async fn an_error_of_one_equation_made_up_for_in_the_other_under_a_known_rho() {
     for (mut bad, error) in attempts.into_iter().zip(errors) {
         bad.q = (bad.q - error * (rho * bad.z_s).inverse().unwrap()).into_affine();
         assert!(merged(&stage, &f, &bad, drawn, rho), "under the ρ and z that were known");
+        let key = &stage.keys.verification;
+        let verified = verify_batch(key, &f.statement(&stage), &f.batch.data, &bad);
+        assert_eq!(verified, Err(VerifyError::Pairing), "Rust");
         stage.no_proof("made up for", &post(&f.batch, &bad)).await;
     }
     // The same assignment's proof, written otherwise, is as good: it says the same.
@@ -224,4 +230,42 @@ async fn a_real_proof_for_another_key_number_or_queue_range() {
         stage.no_proof(&format!("statement {number}"), &post(&f.batch, &proof)).await;
     }
     stage.accepts(&stage.honest(&case)).await;
+}
+
+#[tokio::test]
+async fn an_account_opened_at_index_0_or_beyond_the_ledger() {
+    // The contract does not look at an open's index: the circuit's table must.
+    let mut stage = Stage::new().await;
+    stage.world.open(6, 6, 1);
+    let case = stage.seal();
+    let key = &stage.keys.verification;
+    // At index 0, with 0 in the table twice, and with the open left out of it.
+    for filler in [Fr::ZERO, -ONE] {
+        let mut f = case.forgery();
+        f.witness.opens[0].index = Fr::ZERO;
+        let six = f.witness.touched.pop();
+        assert_eq!(six, Some(Fr::from(6u64)));
+        let at = f.witness.touched.len() - 1;
+        f.witness.touched.insert(at, filler);
+        let mut elements = f.batch.data.elements(&key.shape);
+        elements[0] -= two_to(176) * Fr::from(6u64);
+        let mut data = f.batch.data.encode();
+        data[10..14].fill(0);
+        let mut statement = f.statement(&stage);
+        statement.data_hash = keccak256(&[&data]);
+        for fixed in [None, Some(known())] {
+            let (proof, (beta, z)) = stage.prove_for(&f, &statement, fixed);
+            let challenges = Challenges { beta, z, gamma: gamma(&z) };
+            let y = evaluate(&elements, z);
+            let holds = equations_that_hold(key, &statement, &challenges, y, &proof);
+            assert!(!holds.0, "the circuit has no place for it");
+            let post = Post { data: data.clone().into(), ..post(&f.batch, &proof) };
+            stage.no_proof("index 0", &post).await;
+        }
+    }
+    let mut f = case.forgery();
+    f.witness.opens[0].index = Fr::from(20u64);
+    f.batch.data.opens[0].index = index(20);
+    f.relist();
+    stage.has_no_room(&case, &[(f, NEITHER)]).await;
 }

@@ -33,7 +33,7 @@
 //! | 22 a payout of nothing in an unknown asset | `records.rs` |
 //! | 23 a copied post | `transcript.rs` |
 //! | 24 a contract posts | [`ELSEWHERE`] |
-//! | late A, Δ, Z; ρ known; other sizes, domains, keys, numbers; empty batches; growth and batch | `beyond.rs` |
+//! | A, Δ, Z, Q chosen late; ρ known; other sizes, domains, keys, numbers; empty batches; growth and batch in one; index 0 | `beyond.rs` |
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
