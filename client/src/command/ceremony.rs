@@ -4,16 +4,16 @@ use super::{Failure, Said};
 use crate::progress::Bar;
 use clap::{Args, Subcommand};
 use kerros_circuits::groth16::Compiled;
-use kerros_circuits::setup::SetupError;
+use kerros_circuits::setup::{SetupError, read_verification_key};
 use kerros_protocol::batch::Shape;
 use kerros_setup::chain::format_hash;
 use kerros_setup::contribute::{self, ContributeError};
 use kerros_setup::error::FileError;
-use kerros_setup::import::{ImportError, import};
+use kerros_setup::import::{self, ImportError};
 use kerros_setup::initial::InitialError;
 use kerros_setup::ptau::{Ptau, PtauError};
 use kerros_setup::r1cs;
-use kerros_setup::verify::{Ceremony, CeremonyError, Stage, verify_extension, verify_from};
+use kerros_setup::verify::{Ceremony, CeremonyError, Stage, verify, verify_extension};
 use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
@@ -42,6 +42,9 @@ pub enum StepError {
     /// No keys could be made of the result.
     #[error("import: {0}")]
     Import(#[from] ImportError),
+    /// The files just made.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// Somebody's entropy could not be read.
     #[error("{path}: {source}", path = path.display())]
     Entropy {
@@ -159,14 +162,10 @@ fn flat(hash: &[u8; 64]) -> String {
 }
 
 impl OverArgs {
-    /// The key that anybody can compute, over a phase 1 found right.
-    fn initial(&self, say: &dyn Fn(&str)) -> Result<(Compiled, Ptau, Zkey), StepError> {
-        let ptau = Ptau::open(&self.ptau)?;
-        ptau.verify(&mut OsRng, say)?;
+    fn open(&self, say: &dyn Fn(&str)) -> Result<(Compiled, Ptau), StepError> {
+        let phase1 = Ptau::open(&self.ptau)?;
         say("circuit");
-        let circuit = Compiled::new(&self.shape);
-        let zkey = Zkey::initial(&circuit.constraints, circuit.variables, &ptau, say)?;
-        Ok((circuit, ptau, zkey))
+        Ok((Compiled::new(&self.shape), phase1))
     }
 }
 
@@ -182,7 +181,9 @@ impl CeremonyCommand {
     fn step(self, say: &dyn Fn(&str)) -> Result<Said, StepError> {
         match self {
             Self::New { over, to, r1cs } => {
-                let (circuit, _, zkey) = over.initial(say)?;
+                let (circuit, phase1) = over.open(say)?;
+                phase1.verify(&mut OsRng, say)?;
+                let zkey = Zkey::initial(&circuit.constraints, circuit.variables, &phase1, say)?;
                 if let Some(path) = &r1cs {
                     r1cs::save(path, &circuit.constraints, circuit.variables)?;
                 }
@@ -199,15 +200,22 @@ impl CeremonyCommand {
                 contributed(&to, &contribute::beacon(&from, &to, &name, &beacon, say)?)
             }
             Self::Verify { over, zkey, unfinished } => {
-                let (_, _, initial) = over.initial(say)?;
+                let (circuit, phase1) = over.open(say)?;
                 let stage = if unfinished { Stage::Any } else { Stage::Final };
-                Ok(verified(&verify_from(&initial, &Zkey::open(&zkey)?, stage, say)?))
+                Ok(verified(&verify(&circuit, &phase1, &Zkey::open(&zkey)?, stage, say)?))
             }
             Self::Import { over, zkey, dir, k_genesis, k_max } => {
-                let (circuit, ptau, initial) = over.initial(say)?;
-                let zkey = Zkey::open(&zkey)?;
-                let ceremony = verify_from(&initial, &zkey, Stage::Final, say)?;
-                let key = import(&dir, &circuit, &ptau, &zkey, k_genesis, k_max, say)?;
+                let (circuit, phase1) = over.open(say)?;
+                let key = Zkey::open(&zkey)?;
+                let ceremony = verify(&circuit, &phase1, &key, Stage::Final, say)?;
+                let all = import::Ceremony {
+                    circuit: &circuit,
+                    phase1: &phase1,
+                    key: &key,
+                    verified: true,
+                };
+                let files = all.import(&dir, k_genesis, k_max, say)?;
+                let key = read_verification_key(&files.verification_key)?;
                 let hash = format!("0x{}", hex::encode(key.hash()));
                 let Said { text, mut json } = verified(&ceremony);
                 json["vk_hash"] = hash.clone().into();
