@@ -12,7 +12,7 @@
 //!   R8 that is not S·B8 − 8h·A.
 //!
 //! `KERROS_WITHOUT='circuits/src/access.rs:139' cargo test --release --workspace --test refusals`
-//! runs the other tests without a site; `…#3` without its fourth constraint alone.
+//! runs the other tests without a site (`--test free_wires` as well); `…#3` without its fourth constraint alone.
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
@@ -245,6 +245,7 @@ fn without_any_call_that_makes_constraints_an_attack_succeeds() {
     pool.extend(signatures::outputs());
     let unmended = signatures::unmended();
     pool.extend(unmended.iter().map(|(name, scene, w)| Attack::new(name, scene, w, &[])));
+    // KERROS_ATTACKS=1 prints what refuses each.
     if std::env::var("KERROS_ATTACKS").is_ok() {
         for attack in &pool {
             let sites = attack.violated.iter().take(4).map(|row| site_of(*row)).collect::<Vec<_>>();
@@ -283,6 +284,21 @@ fn without_any_call_that_makes_constraints_an_attack_succeeds() {
         assert!(!explained.is_empty(), "nothing is left to justify by {places:?}");
     }
     assert!(survivors.is_empty(), "no attack succeeds without {survivors:#?}");
+}
+
+/// A single wire that changes is noticed by the constraint that makes it and by those that use it. This
+/// counts the constraints that some change needs to be noticed at all; for the others the attacks
+/// above change what follows as well.
+#[test]
+fn constraints_that_alone_notice_the_change_of_one_wire() {
+    let mut alone = BTreeSet::new();
+    for scene in good_batches() {
+        let assignment = judge(&scene.honest()).assignment;
+        alone.extend(System::new(&compiled().constraints, &assignment).alone());
+    }
+    let touched = |rows: &Vec<usize>| rows.iter().any(|row| alone.contains(row));
+    let sites = recorded().sites.values().filter(|rows| touched(rows)).count();
+    assert_eq!((alone.len(), sites), (2_350, 54), "of 23,319 constraints and 265 sites");
 }
 
 fn site_of(row: usize) -> &'static str {

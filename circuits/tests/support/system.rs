@@ -57,16 +57,34 @@ impl<'a> System<'a> {
         }
         Self { constraints, assignment, sides, uses }
     }
-    /// Whether some constraint notices `wire` taking `value`.
-    pub fn notices(&self, wire: usize, value: Fr) -> bool {
+    /// The constraints that notice `wire` taking `value`.
+    fn noticing(&self, wire: usize, value: Fr) -> impl Iterator<Item = usize> {
         let change = value - self.assignment[wire];
-        self.uses[wire].iter().any(|number| {
-            let constraint = &self.constraints[*number as usize];
-            let [a, b, c] = self.sides[*number as usize];
+        self.uses[wire].iter().map(|number| *number as usize).filter(move |number| {
+            let constraint = &self.constraints[*number];
+            let [a, b, c] = self.sides[*number];
             let moved = |terms| change * coefficient(terms, wire as u32);
             let (da, db, dc) = (moved(&constraint.a), moved(&constraint.b), moved(&constraint.c));
             (a + da) * (b + db) != c + dc
         })
+    }
+    /// Whether some constraint notices `wire` taking `value`.
+    pub fn notices(&self, wire: usize, value: Fr) -> bool {
+        self.noticing(wire, value).next().is_some()
+    }
+    /// Constraints that alone notice some overwrite of some wire.
+    pub fn alone(&self) -> BTreeSet<usize> {
+        let mut alone = BTreeSet::new();
+        for wire in INPUT_COUNT..self.assignment.len() {
+            let old = self.assignment[wire];
+            for value in overwrites(wire, old).into_iter().filter(|value| *value != old) {
+                let mut noticing = self.noticing(wire, value);
+                if let (Some(row), None) = (noticing.next(), noticing.next()) {
+                    alone.insert(row);
+                }
+            }
+        }
+        alone
     }
     /// Wires that can take one of the values unnoticed.
     pub fn overwritable(&self) -> Vec<usize> {
