@@ -8,7 +8,8 @@
 //! by `b·(1 − b) = 0`). A few wires that are the only unknowns of constraints whose gradients have
 //! full rank on them count as well: a table's entry by its three equations, a key's y by the curve
 //! equation. What propagation cannot reach must be such a hint. An under-constrained gadget
-//! fails this even if every single overwrite is noticed.
+//! fails this even if every single overwrite is noticed. *Rank*: the gradients of the constraints have
+//! full rank on the wires that are not known, so that several cannot move together either.
 //!
 //! *Finitely many* leaves a signature's prover a choice of digits: two strings for some h, two or
 //! three for S. That is allowed because nothing outside the signature sees them, which a third
@@ -45,6 +46,8 @@ fn idle_hints(b: &Builder, inputs: &[usize]) -> usize {
         let idle = system.is_idle_hint(*wire);
         assert!(idle || known.contains(wire), "wire {wire} can be overwritten");
     }
+    // Nor can several move together.
+    assert_eq!(system.free_directions(&known), open.len(), "directions that are free");
     open.len()
 }
 
@@ -95,6 +98,28 @@ fn the_curve_gadgets_have_no_free_wire() {
 }
 
 #[test]
+fn without_any_one_of_its_constraints_a_chain_can_move() {
+    let [p, q] = [5u64, 9].map(|n| montgomery(&BASE8.times(n.into())));
+    let mut b = Builder::recording();
+    let ([pu, pv, qu, qv], known) = inputs(&mut b, [p.0, p.1, q.0, q.1]);
+    let (p, q) = (Montgomery { u: pu, v: pv }, Montgomery { u: qu, v: qv });
+    let sum = p.double(&mut b).double_add(&mut b, &q).add(&mut b, &p);
+    let sum = sum.to_edwards(&mut b).add_constant(&mut b, &BASE8);
+    poseidon::hash(&mut b, &[sum.x, sum.y]);
+    let known: BTreeSet<usize> = known.iter().copied().chain(1..INPUT_COUNT).collect();
+    let free = |constraints: &[_]| System::new(constraints, b.assignment()).free_directions(&known);
+    assert_eq!(free(b.constraints()), 0);
+    for left_out in 0..b.constraints().len() {
+        let mut rest = b.constraints().to_vec();
+        rest.remove(left_out);
+        assert_eq!(free(&rest), 1);
+        // Nor does one of the others written down twice replace it.
+        rest.push(rest[left_out / 2].clone());
+        assert_eq!(free(&rest), 1);
+    }
+}
+
+#[test]
 fn a_table_has_no_free_wire_and_a_part_of_it_has() {
     let table = Table::new(&BASE8);
     for digit in [1i8, -5, 9, -15] {
@@ -111,6 +136,7 @@ fn a_table_has_no_free_wire_and_a_part_of_it_has() {
             rest.remove(left_out);
             let system = System::new(&rest, b.assignment());
             assert_eq!(system.undetermined(&(1..INPUT_COUNT).collect()).len(), 4);
+            assert_eq!(system.free_directions(&(1..INPUT_COUNT).collect()), 1);
             // Nor does one of the others written down twice replace it.
             rest.push(rest[left_out % 2].clone());
             let system = System::new(&rest, b.assignment());
@@ -170,6 +196,7 @@ fn poseidon_has_no_free_wire() {
         let known: BTreeSet<usize> = known.iter().copied().chain(1..INPUT_COUNT).collect();
         let unused = INPUT_COUNT + inputs_len..INPUT_COUNT + 5;
         let open = system.undetermined(&known);
+        assert_eq!(system.free_directions(&known), open.len());
         assert_eq!(open, unused.collect::<Vec<_>>());
     }
 }
@@ -188,6 +215,21 @@ fn a_signature_has_no_free_wire() {
         verify_if(&mut b, &condition, &x, &m, &witness);
         // y, S and h follow up to finitely many values: their bits are boolean, y is on the curve.
         assert_eq!(idle_hints(&b, &known), 0, "masked: {}", !on);
+    }
+}
+
+/// The other root of what is a root: y of a key, a digit, a sign, a slope. What follows is mended.
+#[test]
+fn a_wire_of_a_signature_negated_is_refused_though_all_that_follows_is_mended() {
+    let honest = Scene::everything().honest();
+    let assignment = judge(&honest).assignment;
+    let [key_y, r8_y] = ["T[0].key_y", "T[0].r8_y"].map(wire);
+    for wire in (key_y..key_y + 8).chain((key_y + 8..=r8_y).step_by(41)) {
+        let value = -assignment[wire];
+        if value != Fr::ZERO {
+            let verdict = judge_overwritten(&honest, [(wire, value)], challenges);
+            assert!(!verdict.satisfied(), "wire {wire}");
+        }
     }
 }
 
@@ -246,6 +288,10 @@ fn every_wire_of_the_circuit_follows_from_the_absorbed_ones() {
             assert!(system.is_idle_hint(*wire), "wire {wire} is free and does something");
         }
         println!("{} idle hints of {} wires", open.len(), assignment.len());
+        // To first order too, but for double roots: the flags of unused slots, f·(0 − f) = 0. Where
+        // all slots are used there are none.
+        let directions = system.free_directions(&known);
+        assert!((open.len()..=open.len() + system.double_roots()).contains(&directions));
         // Without the raw wires much is open where something happens: the check has teeth.
         let without: BTreeSet<usize> = [2, 3, 8, 9].into();
         let more = system.undetermined(&without).len() - open.len();

@@ -1,9 +1,10 @@
 //! System: which wires follow from others, and which overwrites are noticed.
 
 use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, Field, PrimeField};
+use ark_ff::{AdditiveGroup, FftField, Field, PrimeField};
 use kerros_circuits::builder::{Constraint, INPUT_COUNT, Terms, evaluate};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 const ONE: Fr = <Fr as Field>::ONE;
 /// How many wires may follow together from constraints that hold two of them each.
@@ -15,6 +16,28 @@ pub struct System<'a> {
     assignment: &'a [Fr],
     sides: Vec<[Fr; 3]>,
     uses: Vec<Vec<u32>>,
+}
+
+/// Roots of unity of order 3 (r − 1 is divisible by 9) and 2^28.
+fn unity() -> [Fr; 2] {
+    static ROOTS: OnceLock<[Fr; 2]> = OnceLock::new();
+    *ROOTS.get_or_init(|| {
+        let minus_three = -Fr::from(3u64);
+        let root = minus_three.sqrt().expect("r is 1 modulo 3");
+        [(root - ONE) * Fr::from(2u64).inverse().expect("not 0"), Fr::TWO_ADIC_ROOT_OF_UNITY]
+    })
+}
+
+/// What a wire is overwritten with.
+fn overwrites(wire: usize, old: Fr) -> Vec<Fr> {
+    let random = |salt: u8| {
+        Fr::from_be_bytes_mod_order(&[wire as u8 ^ salt; 32]) * Fr::from(wire as u64 + 1)
+    };
+    let mut values = vec![Fr::ZERO, ONE, -old, old + ONE, old - ONE, old.double()];
+    values.extend([random(0xa5), random(0x5a), old.inverse().unwrap_or(ONE)]);
+    values.extend(unity().map(|root| root * old));
+    values.extend([1, 16, 28, 32, 64, 160, 252].map(|k: u64| old + Fr::from(2u64).pow([k])));
+    values
 }
 
 fn coefficient(terms: &Terms, wire: u32) -> Fr {
@@ -34,25 +57,43 @@ impl<'a> System<'a> {
         }
         Self { constraints, assignment, sides, uses }
     }
-    /// Whether some constraint notices `wire` taking `value`.
-    pub fn notices(&self, wire: usize, value: Fr) -> bool {
+    /// The constraints that notice `wire` taking `value`.
+    fn noticing(&self, wire: usize, value: Fr) -> impl Iterator<Item = usize> {
         let change = value - self.assignment[wire];
-        self.uses[wire].iter().any(|number| {
-            let constraint = &self.constraints[*number as usize];
-            let [a, b, c] = self.sides[*number as usize];
+        self.uses[wire].iter().map(|number| *number as usize).filter(move |number| {
+            let constraint = &self.constraints[*number];
+            let [a, b, c] = self.sides[*number];
             let moved = |terms| change * coefficient(terms, wire as u32);
             let (da, db, dc) = (moved(&constraint.a), moved(&constraint.b), moved(&constraint.c));
             (a + da) * (b + db) != c + dc
         })
+    }
+    /// Whether some constraint notices `wire` taking `value`.
+    pub fn notices(&self, wire: usize, value: Fr) -> bool {
+        self.noticing(wire, value).next().is_some()
+    }
+    /// Constraints that alone notice some overwrite of some wire.
+    pub fn alone(&self) -> BTreeSet<usize> {
+        let mut alone = BTreeSet::new();
+        for wire in INPUT_COUNT..self.assignment.len() {
+            let old = self.assignment[wire];
+            for value in overwrites(wire, old).into_iter().filter(|value| *value != old) {
+                let mut noticing = self.noticing(wire, value);
+                if let (Some(row), None) = (noticing.next(), noticing.next()) {
+                    alone.insert(row);
+                }
+            }
+        }
+        alone
     }
     /// Wires that can take one of the values unnoticed.
     pub fn overwritable(&self) -> Vec<usize> {
         (INPUT_COUNT..self.assignment.len())
             .filter(|wire| {
                 let old = self.assignment[*wire];
-                let random = Fr::from_be_bytes_mod_order(&[*wire as u8 ^ 0xa5; 32]);
-                let values = [old + ONE, old - ONE, Fr::ZERO, ONE, -old, old.double(), random];
-                values.iter().any(|value| *value != old && !self.notices(*wire, *value))
+                overwrites(*wire, old)
+                    .iter()
+                    .any(|value| *value != old && !self.notices(*wire, *value))
             })
             .collect()
     }
@@ -182,5 +223,57 @@ impl<'a> System<'a> {
                 return (0..known.len()).filter(|wire| !known[*wire]).collect();
             }
         }
+    }
+    /// Flags `f·(active − f) = 0` where both are 0.
+    pub fn double_roots(&self) -> usize {
+        let is_flag = |c: &Constraint| match c.a[..] {
+            [(wire, _)] => c.c.is_empty() && coefficient(&c.b, wire) == -ONE,
+            _ => false,
+        };
+        let zipped = self.constraints.iter().zip(&self.sides);
+        zipped.filter(|(c, [a, b, _])| is_flag(c) && *a == Fr::ZERO && *b == Fr::ZERO).count()
+    }
+    /// How many directions the wires that are not `known` can move in together, to first order: their number
+    /// less the rank of the constraints' gradients. Sparse elimination, the shortest row first.
+    pub fn free_directions(&self, known: &BTreeSet<usize>) -> usize {
+        let unknown = |wire: usize| wire > 0 && !known.contains(&wire);
+        let mut columns: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.assignment.len()];
+        let mut rows: Vec<BTreeMap<usize, Fr>> = vec![BTreeMap::new(); self.constraints.len()];
+        for (wire, uses) in self.uses.iter().enumerate().filter(|(wire, _)| unknown(*wire)) {
+            for number in uses.iter().map(|number| *number as usize) {
+                let slope = self.derivative(number, wire as u32);
+                if slope != Fr::ZERO {
+                    rows[number].insert(wire, slope);
+                    columns[wire].insert(number);
+                }
+            }
+        }
+        let numbered = rows.iter().enumerate();
+        let mut shortest: BTreeSet<(usize, usize)> =
+            numbered.map(|(at, row)| (row.len(), at)).collect();
+        let mut rank = 0;
+        while let Some((_, at)) = shortest.pop_first() {
+            let row = std::mem::take(&mut rows[at]);
+            let Some(pivot) = row.keys().copied().min_by_key(|wire| columns[*wire].len()) else {
+                continue;
+            };
+            rank += 1;
+            row.keys().for_each(|wire| _ = columns[*wire].remove(&at));
+            let inverse = row[&pivot].inverse().expect("only what is not 0 is kept");
+            for other in std::mem::take(&mut columns[pivot]) {
+                shortest.remove(&(rows[other].len(), other));
+                let factor = rows[other].remove(&pivot).expect("the column says so") * inverse;
+                for (wire, slope) in row.iter().filter(|(wire, _)| **wire != pivot) {
+                    let entry = rows[other].entry(*wire).or_insert(Fr::ZERO);
+                    *entry -= factor * slope;
+                    match *entry == Fr::ZERO {
+                        true => _ = (rows[other].remove(wire), columns[*wire].remove(&other)),
+                        false => _ = columns[*wire].insert(other),
+                    }
+                }
+                shortest.insert((rows[other].len(), other));
+            }
+        }
+        (0..self.assignment.len()).filter(|wire| unknown(*wire)).count() - rank
     }
 }
