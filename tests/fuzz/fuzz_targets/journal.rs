@@ -146,7 +146,9 @@ fn read(bytes: &[u8]) {
             keys::ORIGINS => drop(journal.origin(batch)),
             keys::POSTS | keys::ATTEMPTS => {
                 let Ok(history) = History::load(&journal, batch) else { continue };
-                history.attempts.iter().for_each(|attempt| drop((attempt.hash(), attempt.offer())));
+                history.attempts.iter().for_each(|attempt| {
+                    let _ = (attempt.hash(), attempt.offer());
+                });
             }
             _ => {}
         }

@@ -527,6 +527,7 @@ fn files(seeds: &mut Seeds, s: &Scene) {
     seeds.add("files", 6, format!("0x{domain}"));
 }
 
+/// And ends.
 fn write() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
@@ -548,12 +549,12 @@ fn write() {
         println!("contract {}", s.contract);
         std::fs::remove_dir_all(&directory).expect("there");
     });
+    std::process::exit(0)
 }
 
 fuzz_target!(
     init: {
         write();
-        std::process::exit(0);
     },
     |_data: &[u8]| {}
 );
