@@ -6,6 +6,7 @@
 
 pub mod binfile;
 pub mod error;
+pub mod import;
 pub mod initial;
 pub mod point;
 pub mod ptau;
