@@ -5,13 +5,21 @@ use crate::process::{self, Ending};
 use crate::table::{Executable, Places, Table, load, store};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// No test of Kerros takes longer.
-const LONGEST: Duration = Duration::from_secs(900);
+/// How a test ended without a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// It passed.
+    Passed,
+    /// It failed.
+    Failed,
+    /// It took too long: left out, and traced again when longer ones are allowed.
+    Long,
+}
 
 /// One test, traced.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,8 +32,8 @@ pub struct Traced {
     pub seconds: f64,
     /// Ids of the mutants it reaches.
     pub reaches: Vec<u32>,
-    /// Whether it passed; one that fails without a mutant can kill none.
-    pub passed: bool,
+    /// How it ended; one that fails without a mutant can kill none.
+    pub ended: Ended,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -40,30 +48,49 @@ fn stamp(executable: &Executable) -> Result<String> {
     Ok(format!("{} {built:?}", executable.path.display()))
 }
 
-/// Traces what the cache does not know, `jobs` at once.
-pub fn trace(places: &Places, plan: &Plan, table: &Table, jobs: usize) -> Result<Vec<Traced>> {
+/// How tests are traced.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// At once.
+    pub jobs: usize,
+    /// Tests that take more seconds are left out.
+    pub longest: f64,
+}
+
+/// Traces what the cache does not know.
+pub fn trace(
+    places: &Places,
+    plan: &Plan,
+    table: &Table,
+    limits: Limits,
+) -> Result<Vec<Traced>> {
     let path = places.file("traces.json");
     let mut cache: BTreeMap<String, Cached> = load(&path)?;
     let skip = globs(&plan.skip)?;
     let mut all = Vec::new();
     for (index, executable) in table.executables.iter().enumerate() {
         let stamp = stamp(executable)?;
-        let known = cache.get(&executable.name).is_some_and(|cached| cached.stamp == stamp);
-        if !known {
-            let names = process::list(executable, &plan.environment)?;
-            let named = |test: &String| !skip.is_match(format!("{} {test}", executable.name));
-            let names: Vec<String> = names.into_iter().filter(named).collect();
+        let cached = cache.entry(executable.name.clone()).or_default();
+        if cached.stamp != stamp {
+            *cached = Cached { stamp, tests: Vec::new() };
+        }
+        cached.tests.retain(|t| t.ended != Ended::Long || t.seconds >= limits.longest);
+        let known: HashSet<&str> = cached.tests.iter().map(|t| t.test.as_str()).collect();
+        let mut names = process::list(executable, &plan.environment)?;
+        names.retain(|test| !skip.is_match(format!("{} {test}", executable.name)));
+        names.retain(|test| !known.contains(test.as_str()));
+        if !names.is_empty() {
             eprintln!("tracing {}: {} tests", executable.name, names.len());
-            let tests = all_of(places, plan, executable, &names, jobs)?;
-            cache.insert(executable.name.clone(), Cached { stamp, tests });
+            let traced = all_of(places, plan, executable, &names, limits)?;
+            cached.tests.extend(traced);
             store(&path, &cache)?;
         }
         let tests = cache[&executable.name].tests.iter().cloned();
         all.extend(tests.map(|traced| Traced { executable: index, ..traced }));
     }
-    for failed in all.iter().filter(|traced| !traced.passed) {
-        let name = &table.executables[failed.executable].name;
-        eprintln!("fails without a mutant, left out: {name} {}", failed.test);
+    for left in all.iter().filter(|traced| traced.ended != Ended::Passed) {
+        let name = &table.executables[left.executable].name;
+        eprintln!("{:?} without a mutant, left out: {name} {}", left.ended, left.test);
     }
     Ok(all)
 }
@@ -73,16 +100,16 @@ fn all_of(
     plan: &Plan,
     executable: &Executable,
     names: &[String],
-    jobs: usize,
+    limits: Limits,
 ) -> Result<Vec<Traced>> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs)
+        let workers: Vec<_> = (0..limits.jobs)
             .map(|worker| {
                 let (next, done) = (&next, &done);
                 scope.spawn(move || -> Result<()> {
                     while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let traced = one(places, plan, executable, name, worker)?;
+                        let traced = one(places, plan, executable, name, (worker, limits.longest))?;
                         done.lock().unwrap_or_else(|p| p.into_inner()).push(traced);
                     }
                     Ok(())
@@ -104,7 +131,7 @@ fn one(
     plan: &Plan,
     executable: &Executable,
     test: &str,
-    worker: usize,
+    (worker, longest): (usize, f64),
 ) -> Result<Traced> {
     let trace = places.file(&format!("trace-{worker}"));
     if trace.exists() {
@@ -114,12 +141,16 @@ fn one(
     environment.insert("KERROS_MUTANT".into(), "trace".into());
     environment.insert("KERROS_MUTANT_TRACE".into(), trace.display().to_string());
     let started = Instant::now();
-    let ending = process::run(executable, &[test], &environment, LONGEST)?;
+    let ending = process::run(executable, &[test], &environment, Duration::from_secs_f64(longest))?;
     Ok(Traced {
         executable: 0,
         test: test.to_owned(),
         seconds: started.elapsed().as_secs_f64(),
         reaches: process::reached(&trace)?,
-        passed: ending == Ending::Passed,
+        ended: match ending {
+            Ending::Passed => Ended::Passed,
+            Ending::Failed(_) => Ended::Failed,
+            Ending::TimedOut => Ended::Long,
+        },
     })
 }

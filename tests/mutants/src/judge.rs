@@ -1,6 +1,6 @@
 //! Runs mutants against the tests that reach them.
 
-use crate::baseline::Traced;
+use crate::baseline::{Ended, Traced};
 use crate::plan::Plan;
 use crate::process::{self, Ending};
 use crate::table::{Mutant, Places, Table};
@@ -73,7 +73,7 @@ impl Judge<'_> {
     /// Tests that reach the mutant: what last killed in its file first, then by cost.
     fn batches(&self, id: u32, last: Option<usize>) -> Vec<Batch<'_>> {
         let reaching = |t: &&Traced| {
-            t.passed && t.seconds <= self.longest && t.reaches.binary_search(&id).is_ok()
+            t.ended == Ended::Passed && t.seconds <= self.longest && t.reaches.binary_search(&id).is_ok()
         };
         let alone = |t: &Traced| Batch {
             executable: t.executable,

@@ -14,6 +14,7 @@ mod table;
 mod tree;
 
 use anyhow::{Context, Result, bail};
+use baseline::Limits;
 use clap::{Args, Parser, Subcommand};
 use judge::{Judge, Outcome};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,9 @@ struct Run {
     /// Only files that match.
     #[arg(long)]
     file: Vec<String>,
+    /// Only test executables that match; the results are those of these tests alone.
+    #[arg(long)]
+    tests: Vec<String>,
     /// Only these mutants.
     #[arg(long, value_delimiter = ',')]
     ids: Vec<u32>,
@@ -126,8 +130,15 @@ fn main() -> Result<()> {
             println!("{compiles} mutants of {} compile", table.mutants.len());
         }
         Command::Run(run) => {
-            let table = table()?;
-            let traces = baseline::trace(&places, &plan, &table, run.jobs)?;
+            let mut table = table()?;
+            if !run.tests.is_empty() {
+                let tests = plan::globs(&run.tests)?;
+                table.executables.retain(|executable| tests.is_match(&executable.name));
+            }
+            let traces = {
+                let limits = Limits { jobs: run.jobs, longest: run.longest };
+                baseline::trace(&places, &plan, &table, limits)?
+            };
             let mutants = selected(&run, &places, &table)?;
             let (factor, longest) = (run.factor, run.longest);
             let (places, plan, table, traces) = (&places, &plan, &table, &traces);
