@@ -191,7 +191,7 @@ impl Builder<'_, '_> {
 
     /// Opens nobody paid for, transfers and one collect of their fees.
     fn move_money(&mut self) {
-        if self.chance(0.08) {
+        if self.chance(0.15) {
             let assets = self.life.state.asset_count;
             let asset = self.life.rng.gen_range(1..=assets);
             let key = account_key(self.life.rng.gen_range(1..u64::MAX));

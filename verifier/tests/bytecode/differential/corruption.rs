@@ -8,6 +8,7 @@ use kerros_protocol::encoding::{g1_to_be, g2_to_be};
 use kerros_verifier::contract::Post;
 use rand::Rng;
 use rand::rngs::StdRng;
+use std::ops::Range;
 
 /// Scalars of a post.
 const SCALARS: usize = 4;
@@ -15,6 +16,11 @@ const SCALARS: usize = 4;
 const POINTS: usize = 13;
 /// The first five of the data's bytes are counts of 16 bits.
 const COUNTS: usize = 5;
+/// Bytes of a record of each section.
+const BYTES: [usize; COUNTS] = [58, 66, 18, 37, 12];
+const EXITS: usize = 3;
+/// Place of the flag in an exit.
+const FORCED: usize = 14;
 
 fn modulus(text: &str) -> U256 {
     text.parse().expect("a number")
@@ -111,14 +117,37 @@ fn other_b(rng: &mut StdRng, b: &mut [U256]) {
     }
 }
 
+/// One of a section's records, if it has any.
+fn record(rng: &mut StdRng, data: &[u8], section: usize) -> Option<Range<usize>> {
+    let counts = data.get(..2 * COUNTS)?.chunks_exact(2);
+    let counts: Vec<usize> = counts.map(|n| usize::from(n[0]) << 8 | usize::from(n[1])).collect();
+    let before: usize = (0..section).map(|i| counts[i] * BYTES[i]).sum();
+    let number = (counts[section] > 0).then(|| rng.gen_range(0..counts[section]))?;
+    let start = 2 * COUNTS + before + number * BYTES[section];
+    (start + BYTES[section] <= data.len()).then_some(start..start + BYTES[section])
+}
+
 fn other_data(rng: &mut StdRng, data: &mut Vec<u8>) {
-    match rng.gen_range(0..7) {
-        0 => data.truncate(rng.gen_range(0..data.len())),
+    match rng.gen_range(0..9) {
+        7 => {
+            let section = rng.gen_range(0..COUNTS);
+            if let Some(record) = record(rng, data, section) {
+                data[record].fill(0);
+            }
+        }
+        8 => {
+            if let Some(record) = record(rng, data, EXITS) {
+                data[record.start + FORCED] = rng.r#gen();
+            }
+        }
+        0 => data.truncate(rng.gen_range(0..data.len().max(1))),
         1 => data.extend((0..rng.gen_range(1..80)).map(|_| rng.r#gen::<u8>())),
         2 => data.extend(vec![0; rng.gen_range(1..80)]),
         3 => {
-            let count = 2 * rng.gen_range(0..COUNTS) + 1;
-            data[count] = data[count].wrapping_add(rng.gen_range(1..=255));
+            let place = 2 * rng.gen_range(0..COUNTS) + 1;
+            if let Some(count) = data.get_mut(place) {
+                *count = count.wrapping_add(rng.gen_range(1..=255));
+            }
         }
         // A record, or a part of one, of zeros.
         4 if data.len() > 2 * COUNTS => {
@@ -127,14 +156,16 @@ fn other_data(rng: &mut StdRng, data: &mut Vec<u8>) {
             data[from..to].fill(0);
         }
         _ => {
-            let at = rng.gen_range(0..data.len());
-            data[at] ^= 1 << rng.gen_range(0..8);
+            let at = rng.gen_range(0..data.len().max(1));
+            if let Some(byte) = data.get_mut(at) {
+                *byte ^= 1 << rng.gen_range(0..8);
+            }
         }
     }
 }
 
-/// Changes a post in one way; `before` is an older one.
-pub fn of_post(life: &mut Life<'_>, post: &mut Post, before: Option<&Post>) {
+/// Changes a post in one way; `before` is an older one. How many words are wrong then beside the first.
+pub fn of_post(life: &mut Life<'_>, post: &mut Post, before: Option<&Post>) -> u32 {
     let at_maximum = life.rollup.book.k == life.rollup.key.k_max();
     let rng = &mut life.rng;
     match rng.gen_range(0..24) {
@@ -177,10 +208,11 @@ pub fn of_post(life: &mut Life<'_>, post: &mut Post, before: Option<&Post>) {
             let other = point(post, b).to_vec();
             point(post, a).copy_from_slice(&other);
             point(post, b).copy_from_slice(&kept);
+            return 1;
         }
         // Parts of an older post.
         _ => {
-            let Some(before) = before else { return };
+            let Some(before) = before else { return 0 };
             match rng.gen_range(0..6) {
                 0 => post.proof = before.proof,
                 1 => (post.Q, post.W) = (before.Q, before.W),
@@ -191,12 +223,17 @@ pub fn of_post(life: &mut Life<'_>, post: &mut Post, before: Option<&Post>) {
             }
         }
     }
+    0
 }
 
 /// Changes a call's bytes in one way.
 pub fn of_bytes(rng: &mut StdRng, call: &mut Vec<u8>) {
     const HEAD: usize = 4 + 32;
     let any_word = |rng: &mut StdRng| HEAD + 32 * rng.gen_range(0..39);
+    if call.len() < HEAD + 39 * 32 {
+        // Cut off already.
+        return call.push(rng.r#gen());
+    }
     match rng.gen_range(0..10) {
         0 => call.truncate(rng.gen_range(0..call.len())),
         1 => call.extend(vec![0; rng.gen_range(1..70)]),

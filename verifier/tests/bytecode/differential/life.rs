@@ -7,6 +7,7 @@ use crate::rollup::{Book, Rollup, operator, owner, person};
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::SolCall;
 use kerros_protocol::account::AccountKey;
+use kerros_protocol::batch::BatchData;
 use kerros_verifier::audit::{ChainState, QueueEntry, check_post};
 use kerros_verifier::contract::{Kerros, Post, Revert};
 use kerros_verifier::post::{decode_call, read};
@@ -98,11 +99,12 @@ impl<'a> Life<'a> {
             // First with something wrong, while the state is the one that the batch was made for.
             for _ in 0..self.rng.gen_range(0..6).min(left - 1) {
                 let (mut post, mut bytes) = (post.clone(), good.clone());
-                let wrong = 1 + u32::from(self.rng.gen_bool(0.2));
-                for _ in 0..wrong {
+                let mut wrong = 0;
+                while wrong == 0 || wrong == 1 && self.rng.gen_bool(0.2) {
+                    wrong += 1;
                     if self.rng.gen_bool(0.75) {
                         let before = self.accepted.clone();
-                        corruption::of_post(self, &mut post, before.as_ref());
+                        wrong += corruption::of_post(self, &mut post, before.as_ref());
                         bytes = Kerros::postCall { p: post.clone() }.abi_encode();
                     } else {
                         corruption::of_bytes(&mut self.rng, &mut bytes);
@@ -183,7 +185,7 @@ impl<'a> Life<'a> {
         if stranger && now <= self.last_operator_post + SILENCE {
             return Some("OperatorNotSilent");
         }
-        let data = read(&self.rollup.key, post).ok()?.data;
+        let data = BatchData::decode(&post.data, &self.rollup.key.shape).ok()?;
         let mut supply = self.supply.clone();
         for exit in data.exits.iter().filter(|exit| exit.amount > 0) {
             let left = supply.entry(exit.asset).or_default();
@@ -205,7 +207,8 @@ impl<'a> Life<'a> {
             }
         }
         let deposits = self.waiting.iter().filter(|entry| entry.deposit).count();
-        let needed = self.opened + (data.opens.len() + deposits - data.deposits.len()) as u64;
+        let after = (deposits + data.opens.len()).saturating_sub(data.deposits.len());
+        let needed = self.opened + after as u64;
         (needed >= 1 << self.rollup.key.k_max()).then_some("LedgerFull")
     }
 
