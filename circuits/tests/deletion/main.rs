@@ -7,7 +7,8 @@
 //! batches that one equation refuses. What counts as success:
 //!
 //! - *taken*: the opening is the state's as well, so the main chain takes the batch;
-//! - *claim*: for the same records (h) the circuit gives another y, A, Δ or Z;
+//! - *claim*: the circuit takes it, with another y, A, Δ or Z than the records' or the state's: only the
+//!   main chain's opening is left to refuse it;
 //! - *relation*: only a signature's last equation, h = Poseidon(R8, A, M), is left to refuse an
 //!   R8 that is not S·B8 − 8h·A.
 //!

@@ -39,7 +39,7 @@ impl Recorded {
                 let file = p.file().rsplit_once("circuits/").map_or(p.file(), |(_, file)| file);
                 format!("circuits/{file}:{}:{}", p.line(), p.column())
             };
-            places.map(|p| place(p)).collect::<Vec<_>>().join(" < ")
+            places.map(place).collect::<Vec<_>>().join(" < ")
         };
         let sites = rows.into_iter().map(|(chain, rows)| (text(chain), rows)).collect();
         Self { names: b.names().iter().cloned().collect(), sites }
