@@ -311,3 +311,24 @@ pub struct LeaseRecord {
     #[prost(uint32, tag = "3")]
     pub failures: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_checkpoint_whose_ledger_cannot_be_is_refused() {
+        let head = Head { number: 2, k: 28, grows: true, first: 1, opened_ms: 9 };
+        let commitments = Commitments::empty();
+        let good = Checkpoint { head, commitments, before_growth: Some(commitments) };
+        let bytes = good.encode();
+        assert_eq!(Checkpoint::decode(&bytes), Ok(good));
+        // k is behind the number; the flag behind k, two numbers and the commitments.
+        for (at, value) in [(8, 29), (8, 32), (8, 255), (8, 0), (8 + 1 + 16 + 192, 2)] {
+            let mut damaged = bytes.clone();
+            damaged[at] = value;
+            let refused = Checkpoint::decode(&damaged);
+            assert!(matches!(refused, Err(DecodeError::OutOfRange { .. })), "{at}: {refused:?}");
+        }
+    }
+}
