@@ -128,10 +128,6 @@ abstract contract Assets is KerrosErrors, KerrosEvents {
         emit EtherCredited(account, amount);
     }
 
-    function _requireAsset(uint16 asset) internal view {
-        if (asset == 0 || asset > assetCount) revert UnknownAsset(asset);
-    }
-
     /// @dev Whatever a token says, its own books count: a claim that paid nothing or too much is undone.
     function _requireMoved(uint256 expected, uint256 more, uint256 less) private pure {
         uint256 moved = more > less ? more - less : 0;

@@ -129,7 +129,8 @@ function build() {
     fs.writeFileSync(to, content);
   }
   const cargo = "test --release --workspace --offline --test bytecode --no-run --message-format json".split(" ");
-  const env = { ...process.env, CARGO_TARGET_DIR: process.env.CARGO_TARGET_DIR ?? path.join(work, "cargo") };
+  // Of its own: in a shared one cargo takes the crates of both trees for the same.
+  const env = { ...process.env, CARGO_TARGET_DIR: path.join(work, "cargo") };
   const options = { cwd: tree, env, maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "inherit"] };
   const messages = execFileSync("cargo", cargo, options).toString().trim().split("\n").map((line) => JSON.parse(line));
   const test = messages.find((message) => message.executable && message.target?.name === "bytecode");

@@ -222,6 +222,30 @@ fn what_a_batch_could_not_serve_is_not_queued() {
 }
 
 #[test]
+fn a_queue_that_cannot_be_counted_takes_no_more() {
+    let mut rollup = small();
+    // Batch number, head, tail and k are one word of the contract; as if so many waited.
+    let waiting = |tail: u64| (U256::from(tail) << 128) | (U256::from(3) << 192);
+    for (tail, fits) in [((1 << 24) - 1, true), (1 << 24, false)] {
+        rollup.machine.write(rollup.kerros, U256::from(6), waiting(tail));
+        assert_eq!(rollup.read(Kerros::tailCall {}), tail);
+        assert_eq!(rollup.read(Kerros::kCall {}), 3);
+        let fee = rollup.entry_fee();
+        let outcome = rollup.machine.fork().call(
+            person(1),
+            rollup.kerros,
+            fee,
+            &Kerros::forceExitCall { index: 1 }.abi_encode(),
+        );
+        match outcome.result {
+            Ok(_) => assert!(fits, "{tail} wait"),
+            Err(Revert::Kerros(E::QueueFull(_))) => assert!(!fits, "{tail} wait"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_served_entry_is_told_and_waits_no_more() {
     let mut rollup = small();
     let alice = person(1);

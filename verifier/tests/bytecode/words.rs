@@ -134,6 +134,20 @@ fn every_point_of_a_post_is_on_its_curve_and_in_its_subgroup() {
         let refused = refusal(&mut rollup, bad);
         assert!(matches!(refused, E::NotOnCurve(_) | E::PairingRefused(_)), "{at}: {refused:?}");
     }
+    // Each commitment grows for itself: what is wrong in two of them does not cancel.
+    let mut bad = good.clone();
+    bad.grownC[..4].rotate_left(2);
+    assert!(matches!(refusal(&mut rollup, bad), E::GrowthRejected(_)));
+    // Infinity is a point, though not the right one.
+    for at in FREE_POINTS {
+        let mut bad = good.clone();
+        (*coordinate(&mut bad, at), *coordinate(&mut bad, at + 1)) = (U256::ZERO, U256::ZERO);
+        match refusal(&mut rollup, bad) {
+            E::GrowthRejected(_) if at < 12 => (),
+            E::ProofRejected(_) if at >= 12 => (),
+            refused => panic!("{at}: {refused:?}"),
+        }
+    }
     for at in [0, 2, 4] {
         let mut bad = good.clone();
         (*coordinate(&mut bad, at), *coordinate(&mut bad, at + 1)) = (one, one);
@@ -345,6 +359,13 @@ fn precompiles_that_run_out_of_gas_or_return_nothing_pass_no_batch() {
     rollup.machine.keep_precompiles(Box::leak(Box::new(without_pairing)));
     let refused = rollup.machine.attempt(operator(), kerros, &call);
     assert!(matches!(refused, Err(Revert::Kerros(E::PairingRefused(_)))), "{refused:?}");
+    for only in [addition, product] {
+        let mut one = Precompiles::homestead().clone();
+        one.extend([byzantium.get(&only).unwrap().clone()]);
+        rollup.machine.keep_precompiles(Box::leak(Box::new(one)));
+        let refused = rollup.machine.attempt(operator(), kerros, &call);
+        assert!(matches!(refused, Err(Revert::Kerros(E::NotOnCurve(_)))), "{refused:?}");
+    }
     rollup.machine.keep_precompiles(Precompiles::homestead());
     let refused = rollup.machine.attempt(operator(), kerros, &call);
     assert!(matches!(refused, Err(Revert::Kerros(E::NotOnCurve(_)))), "{refused:?}");

@@ -226,13 +226,14 @@ pub fn of_post(life: &mut Life<'_>, post: &mut Post, before: Option<&Post>) -> u
     0
 }
 
-/// Changes a call's bytes in one way.
-pub fn of_bytes(rng: &mut StdRng, call: &mut Vec<u8>) {
+/// Changes a call's bytes in one way; how many words are wrong then beside the first.
+pub fn of_bytes(rng: &mut StdRng, call: &mut Vec<u8>) -> u32 {
     const HEAD: usize = 4 + 32;
     let any_word = |rng: &mut StdRng| HEAD + 32 * rng.gen_range(0..39);
     if call.len() < HEAD + 39 * 32 {
         // Cut off already.
-        return call.push(rng.r#gen());
+        call.push(rng.r#gen());
+        return 0;
     }
     match rng.gen_range(0..10) {
         0 => call.truncate(rng.gen_range(0..call.len())),
@@ -262,10 +263,12 @@ pub fn of_bytes(rng: &mut StdRng, call: &mut Vec<u8>) {
         7 => {
             let (a, b) = (any_word(rng), any_word(rng));
             (0..32).for_each(|i| call.swap(a + i, b + i));
+            return 1;
         }
         _ => {
             let at = rng.gen_range(0..call.len());
             call[at] ^= 1 << rng.gen_range(0..8);
         }
     }
+    0
 }

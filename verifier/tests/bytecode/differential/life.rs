@@ -107,7 +107,7 @@ impl<'a> Life<'a> {
                         wrong += corruption::of_post(self, &mut post, before.as_ref());
                         bytes = Kerros::postCall { p: post.clone() }.abi_encode();
                     } else {
-                        corruption::of_bytes(&mut self.rng, &mut bytes);
+                        wrong += corruption::of_bytes(&mut self.rng, &mut bytes);
                     }
                 }
                 left -= 1;
