@@ -5,7 +5,7 @@
 
 use crate::groth16::{Compiled, generate};
 use crate::proving_key;
-use ark_bn254::{Fr, G1Affine, G1Projective, G2Projective};
+use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Projective};
 use ark_ec::scalar_mul::BatchMulPreprocessing;
 use ark_ec::{CurveGroup, PrimeGroup};
 use ark_ff::{Field, UniformRand};
@@ -123,10 +123,7 @@ pub fn development(
     rng: &mut (impl RngCore + CryptoRng),
     progress: &dyn Fn(&str),
 ) -> Result<SetupFiles, SetupError> {
-    let holds = 1u64 << k_genesis.min(LEDGER_K_MAX) > u64::from(shape.opens);
-    if k_genesis > k_max || k_max > LEDGER_K_MAX || !holds {
-        return Err(SetupError::LedgerSize { k_genesis, k_max, opens: shape.opens });
-    }
+    check_ledger_sizes(shape, k_genesis, k_max)?;
     fs::create_dir_all(dir).map_err(io_at(dir))?;
     let files = SetupFiles::in_dir(dir);
     if let Ok(key) = read_verification_key(&files.verification_key)
@@ -157,9 +154,28 @@ pub fn development(
     assert_eq!(proving.vk.gamma_g2, key.gamma2(), "γ is 1 on the standard generator");
     assert_ne!(key.delta2, key.gamma2(), "δ is not γ");
     progress("writing keys");
-    proving_key::write(&files.proving_key, &proving, &compiled, &key)?;
-    write_whole(&files.verification_key, |out| out.write_all(&key.encode()))?;
+    write_keys(&files, &proving, &compiled, &key)?;
     Ok(files)
+}
+
+/// Writes the proving key, then the verification key.
+pub fn write_keys(
+    files: &SetupFiles,
+    proving: &ark_groth16::ProvingKey<Bn254>,
+    compiled: &Compiled,
+    key: &VerificationKey,
+) -> Result<(), SetupError> {
+    proving_key::write(&files.proving_key, proving, compiled, key)?;
+    write_whole(&files.verification_key, |out| out.write_all(&key.encode()))
+}
+
+/// Whether ledgers of these sizes serve a shape.
+pub fn check_ledger_sizes(shape: &Shape, k_genesis: u8, k_max: u8) -> Result<(), SetupError> {
+    let holds = 1u64 << k_genesis.min(LEDGER_K_MAX) > u64::from(shape.opens);
+    if k_genesis > k_max || k_max > LEDGER_K_MAX || !holds {
+        return Err(SetupError::LedgerSize { k_genesis, k_max, opens: shape.opens });
+    }
+    Ok(())
 }
 
 fn reference_string(
@@ -177,19 +193,30 @@ fn reference_string(
     }
     let header = SrsHeader { development: true, k_genesis, k_max, tau_powers };
     let table = BatchMulPreprocessing::new(G1Projective::generator(), 1 << k_max);
-    write_whole(path, |out| {
-        let mut writer = SrsWriter::new(out, &header)?;
-        for k in k_genesis..=k_max {
-            let natural = evaluation_domain(k).evaluate_all_lagrange_coefficients(tau);
-            let by_index: Vec<Fr> = (0..1usize << k).map(|i| natural[bit_reverse(i, k)]).collect();
-            let points: Vec<G1Affine> = table.batch_mul(&by_index);
-            writer.lagrange(&points)?;
-        }
-        Ok(())
+    write_reference_string(path, &header, |k| {
+        Ok(table.batch_mul(&evaluation_domain(k).evaluate_all_lagrange_coefficients(tau)))
     })?;
     tau.zeroize();
     power.zeroize();
     Ok(header)
+}
+
+/// Writes a reference string. `lagrange` gives the points of a size in the order of powers of its root.
+pub fn write_reference_string(
+    path: &Path,
+    header: &SrsHeader,
+    lagrange: impl Fn(u8) -> io::Result<Vec<G1Affine>>,
+) -> Result<(), SetupError> {
+    write_whole(path, |out| {
+        let mut writer = SrsWriter::new(out, header)?;
+        for k in header.k_genesis..=header.k_max {
+            let natural = lagrange(k)?;
+            let by_index: Vec<G1Affine> =
+                (0..1usize << k).map(|i| natural[bit_reverse(i, k)]).collect();
+            writer.lagrange(&by_index)?;
+        }
+        Ok(())
+    })
 }
 
 /// Reads and checks a verification key file.

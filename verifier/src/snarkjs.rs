@@ -1,7 +1,12 @@
-//! Exports in snarkjs's JSON, so that another implementation can check our Groth16 proofs.
+//! Exports in snarkjs's JSON, so that another implementation can check our Groth16 proofs, and the import of its
+//! keys.
 //!
 //! Numbers are decimal strings; points are projective with third coordinate 1; coordinates in the
 //! quadratic extension are `[c0, c1]` (unlike EIP-197, where c1 comes first).
+
+mod import;
+
+pub use import::{Groth16Key, JsonKeyError};
 
 use ark_bn254::{Fq, Fr, G1Affine, G2Affine};
 use ark_ec::AffineRepr;

@@ -8,6 +8,7 @@ pub mod binfile;
 pub mod chain;
 pub mod contribute;
 pub mod error;
+pub mod import;
 pub mod initial;
 pub mod point;
 pub mod ptau;

@@ -99,12 +99,13 @@ impl Ptau {
         let mut header = Reader::new(sections.get_exact(&bytes, HEADER, HEADER_LEN)?);
         modulus::<Fq>(&mut header, "base field")?;
         let (power, ceremony) = (header.u32("power")?, header.u32("power of the ceremony")?);
-        for (what, found) in [("power", power), ("power of the ceremony", ceremony)] {
-            if !(1..=POWER_MAX.into()).contains(&found) {
-                let (found, max) = (found.into(), POWER_MAX.into());
-                return Err(FormatError::Range { what, found, min: 1, max });
-            }
-        }
+        let max = POWER_MAX.into();
+        let range = |what, found: u32, min: u64| match u64::from(found) {
+            found if (min..=max).contains(&found) => Ok(()),
+            found => Err(FormatError::Range { what, found, min, max }),
+        };
+        range("power", power, 1)?;
+        range("power of the ceremony", ceremony, power.into())?;
         let power = power as u8;
         for series in Series::ALL {
             let length = series.powers(power) * series.point_len();

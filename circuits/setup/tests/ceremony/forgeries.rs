@@ -8,15 +8,15 @@ use ark_bn254::{Fr, G1Affine};
 use ark_ff::{Field, UniformRand};
 use kerros_setup::chain::Flaw;
 use kerros_setup::contribute;
-use kerros_setup::verify::{Ceremony, CeremonyError, Stage, verify_from};
+use kerros_setup::verify::{CeremonyError, Report, Stage, verify_from};
 use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 
-fn any(scene: &Scene, key: &Zkey) -> Result<Ceremony, CeremonyError> {
+fn any(scene: &Scene, key: &Zkey) -> Result<Report, CeremonyError> {
     verify_from(&scene.initial, key, Stage::Any, &quiet)
 }
 
-fn ended(scene: &Scene, key: &Zkey) -> Result<Ceremony, CeremonyError> {
+fn ended(scene: &Scene, key: &Zkey) -> Result<Report, CeremonyError> {
     verify_from(&scene.initial, key, Stage::Final, &quiet)
 }
 
@@ -33,7 +33,7 @@ fn secret() -> Fr {
 }
 
 #[track_caller]
-fn refused(found: Result<Ceremony, CeremonyError>, expected: CeremonyError) {
+fn refused(found: Result<Report, CeremonyError>, expected: CeremonyError) {
     assert_eq!(found, Err(expected));
 }
 
