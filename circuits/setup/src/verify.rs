@@ -28,7 +28,7 @@ pub enum Stage {
 
 /// A ceremony that was found right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ceremony {
+pub struct Report {
     /// blake2b of the key before all contributions: of circuit and powers of tau.
     pub circuit_hash: [u8; 64],
     /// The contributions in order.
@@ -101,7 +101,7 @@ pub fn verify(
     zkey: &Zkey,
     stage: Stage,
     progress: &dyn Fn(&str),
-) -> Result<Ceremony, CeremonyError> {
+) -> Result<Report, CeremonyError> {
     phase1.verify(&mut OsRng, progress)?;
     let initial = Zkey::initial(&circuit.constraints, circuit.variables, phase1, progress)?;
     verify_from(&initial, zkey, stage, progress)
@@ -114,7 +114,7 @@ pub fn verify_from(
     zkey: &Zkey,
     stage: Stage,
     progress: &dyn Fn(&str),
-) -> Result<Ceremony, CeremonyError> {
+) -> Result<Report, CeremonyError> {
     if !initial.contributions.is_empty() {
         return Err(CeremonyError::Foreign { what: "initial key" });
     }
@@ -133,7 +133,7 @@ pub fn verify_from(
         beacon: contribution.beacon.clone(),
         hash: contribution_hash(contribution),
     });
-    Ok(Ceremony { circuit_hash: zkey.circuit_hash, contributions: contributions.collect() })
+    Ok(Report { circuit_hash: zkey.circuit_hash, contributions: contributions.collect() })
 }
 
 /// Verifies that `after` is `before` with more contributions or none: what a contributor checks of the own

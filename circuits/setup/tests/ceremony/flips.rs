@@ -73,6 +73,6 @@ fn a_flipped_bit_is_refused_wherever_it_is_but_in_a_name() {
     assert!(accepted.is_subset(&named), "{:?}", accepted.difference(&named));
 }
 
-fn hashes(ceremony: &kerros_setup::verify::Ceremony) -> Vec<[u8; 64]> {
+fn hashes(ceremony: &kerros_setup::verify::Report) -> Vec<[u8; 64]> {
     ceremony.contributions.iter().map(|step| step.hash).collect()
 }

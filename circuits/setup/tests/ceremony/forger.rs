@@ -33,6 +33,11 @@ impl Step {
 
     /// Makes the step.
     pub fn take(&self, key: &Zkey) -> Zkey {
+        self.take_with(key, G1Affine::rand(&mut OsRng))
+    }
+
+    /// Makes the step with a base of its choice for the proof in G1.
+    pub fn take_with(&self, key: &Zkey, g1_s: G1Affine) -> Zkey {
         let mut key = key.clone();
         let times = |point: G1Affine, factor: Fr| (point * factor).into_affine();
         let divided = |points: &mut [G1Affine], by: Fr| {
@@ -43,7 +48,6 @@ impl Step {
         divided(&mut key.h, self.h);
         key.delta1 = times(key.delta1, self.delta);
         key.delta2 = (key.delta2 * self.delta).into_affine();
-        let g1_s = G1Affine::rand(&mut OsRng);
         let g1_sx = times(g1_s, self.g1);
         let transcript = transcript(&key, &g1_s, &g1_sx);
         key.contributions.push(Contribution {

@@ -8,15 +8,16 @@ use ark_bn254::{Fr, G1Affine};
 use ark_ff::{Field, UniformRand};
 use kerros_setup::chain::Flaw;
 use kerros_setup::contribute;
-use kerros_setup::verify::{Ceremony, CeremonyError, Stage, verify_from};
+use kerros_setup::snark_rng::SnarkRng;
+use kerros_setup::verify::{CeremonyError, Report, Stage, verify_from};
 use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 
-fn any(scene: &Scene, key: &Zkey) -> Result<Ceremony, CeremonyError> {
+fn any(scene: &Scene, key: &Zkey) -> Result<Report, CeremonyError> {
     verify_from(&scene.initial, key, Stage::Any, &quiet)
 }
 
-fn ended(scene: &Scene, key: &Zkey) -> Result<Ceremony, CeremonyError> {
+fn ended(scene: &Scene, key: &Zkey) -> Result<Report, CeremonyError> {
     verify_from(&scene.initial, key, Stage::Final, &quiet)
 }
 
@@ -33,7 +34,7 @@ fn secret() -> Fr {
 }
 
 #[track_caller]
-fn refused(found: Result<Ceremony, CeremonyError>, expected: CeremonyError) {
+fn refused(found: Result<Report, CeremonyError>, expected: CeremonyError) {
     assert_eq!(found, Err(expected));
 }
 
@@ -228,10 +229,15 @@ fn beacons_that_are_none() {
     let mut value = beacon().value;
     value[31] ^= 1;
     refused(ended(scene, &with(Some(Beacon { value, ..beacon() }))), flaw(3, Flaw::Beacon));
-    // A secret that is said to be a beacon.
-    let mut key = Step::of(secret()).take(&scene.key("second"));
-    key.contributions[2].beacon = Some(beacon());
-    refused(ended(scene, &key), flaw(3, Flaw::Beacon));
+    // A secret that is said to be a beacon, with nothing of it, with its base, with its secret.
+    let Beacon { iterations_exponent, value } = beacon();
+    let mut rng = SnarkRng::from_beacon(&value, iterations_exponent);
+    let (known, base, other) = (rng.fr(), rng.g1(), G1Affine::rand(&mut OsRng));
+    for (secret, base) in [(secret(), other), (secret(), base), (known, other)] {
+        let mut key = Step::of(secret).take_with(&scene.key("second"), base);
+        key.contributions[2].beacon = Some(beacon());
+        refused(ended(scene, &key), flaw(3, Flaw::Beacon));
+    }
     // A beacon and nothing else: everybody can compute δ.
     let (from, to) = (scene.file("initial.zkey"), scene.file("only-a-beacon.zkey"));
     contribute::beacon(&from, &to, "", &beacon(), &quiet).expect("as a step it is right");
