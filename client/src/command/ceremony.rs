@@ -13,7 +13,7 @@ use kerros_setup::import::{self, ImportError};
 use kerros_setup::initial::InitialError;
 use kerros_setup::ptau::{Ptau, PtauError};
 use kerros_setup::r1cs;
-use kerros_setup::verify::{Ceremony, CeremonyError, Stage, verify, verify_extension};
+use kerros_setup::verify::{CeremonyError, Report, Stage, verify, verify_extension};
 use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
@@ -253,8 +253,8 @@ fn contributed(to: &Path, hash: &[u8; 64]) -> Result<Said, StepError> {
     })
 }
 
-fn verified(ceremony: &Ceremony) -> Said {
-    let Ceremony { circuit_hash, contributions } = ceremony;
+fn verified(ceremony: &Report) -> Said {
+    let Report { circuit_hash, contributions } = ceremony;
     let lines = contributions.iter().enumerate().map(|(index, contribution)| {
         let kind = if contribution.beacon.is_some() { "beacon" } else { "contribution" };
         // Nobody vouches for a name: it is shown with its quotes and escapes.
