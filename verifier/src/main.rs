@@ -6,7 +6,12 @@ mod settled;
 
 use auditor::AuditArgs;
 use clap::{Parser, Subcommand};
+use kerros_protocol::batch::Shape;
+use kerros_protocol::commitment::Srs;
 use kerros_protocol::verification_key::VerificationKey;
+use kerros_verifier::snarkjs::{self, Groth16Key};
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -29,6 +34,26 @@ enum Command {
     Key {
         /// Verification key file.
         file: PathBuf,
+        /// Print it as snarkjs's verification_key.json instead.
+        #[arg(long)]
+        snarkjs: bool,
+    },
+    /// Makes a verification key file of snarkjs's verification_key.json and the rest of a setup. It counts as a
+    /// development key: nothing here shows how it came about.
+    ///
+    /// Example: kerros-verifier import-key verification_key.json --shape 16,8,64,16,4 --srs srs.bin --to verification.key
+    ImportKey {
+        /// verification_key.json of snarkjs.
+        json: PathBuf,
+        /// Capacities of opens, deposits, transfers, exits and collects.
+        #[arg(long, value_name = "O,D,T,E,F")]
+        shape: Shape,
+        /// Reference string file.
+        #[arg(long)]
+        srs: PathBuf,
+        /// The file to write; it must not exist.
+        #[arg(long)]
+        to: PathBuf,
     },
 }
 
@@ -38,7 +63,11 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Audit(arguments) => arguments.run().await,
-        Command::Key { file } => read_key(&file).map(|key| {
+        Command::Key { file, snarkjs: true } => {
+            read_key(&file).map(|key| println!("{:#}", snarkjs::verification_key(&key)))
+        }
+        Command::ImportKey { json, shape, srs, to } => import_key(&json, shape, &srs, &to),
+        Command::Key { file, snarkjs: false } => read_key(&file).map(|key| {
             println!("shape O,D,T,E,F  {}", key.shape);
             println!("ledger           2^{} to 2^{}", key.k_genesis, key.k_max());
             println!("development      {}", key.development);
@@ -57,4 +86,20 @@ async fn main() -> ExitCode {
 fn read_key(path: &Path) -> Result<VerificationKey, Failure> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(VerificationKey::decode(&bytes).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+fn import_key(json: &Path, shape: Shape, srs: &Path, to: &Path) -> Result<(), Failure> {
+    let at = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let bytes = std::fs::read(json).map_err(|error| at(json, &error))?;
+    let value = serde_json::from_slice(&bytes).map_err(|error| at(json, &error))?;
+    let key = Groth16Key::read(&value).map_err(|error| at(json, &error))?;
+    let srs = Srs::open(srs).map_err(|error| at(srs, &error))?;
+    let bytes = key.with(shape, &srs.header).encode();
+    // What its own reader refuses is no key: delta may be gamma, say.
+    VerificationKey::decode(&bytes).map_err(|error| at(json, &error))?;
+    let file = File::create_new(to).and_then(|mut file| {
+        file.write_all(&bytes)?;
+        file.sync_all()
+    });
+    Ok(file.map_err(|error| at(to, &error))?)
 }

@@ -6,9 +6,16 @@ use std::{env, fs};
 
 const CLI: &str = "node_modules/snarkjs/build/cli.cjs";
 
+/// The checkout, of whichever package the test is.
+fn checkout() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let with_lock = |dir: &&Path| dir.join("Cargo.lock").exists();
+    package.ancestors().find(with_lock).expect("a package of the workspace")
+}
+
 /// `tests/interop` with its node_modules; says loudly that it is missing, and fails where CI is set.
 pub fn scripts() -> Option<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop");
+    let dir = checkout().join("tests/interop");
     if dir.join("node_modules/snarkjs").exists() {
         return Some(dir);
     }
@@ -53,7 +60,7 @@ pub fn text(path: &Path) -> &str {
 /// Powers of tau for domains of half of 2^`power`, made by snarkjs with a beacon of `seed` once and
 /// kept under target/.
 pub fn powers_of_tau(power: u32, seed: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/kerros-ptau");
+    let dir = checkout().join("target/kerros-ptau");
     fs::create_dir_all(&dir).expect("writable");
     let ready = dir.canonicalize().expect("made").join(format!("{power}-{seed}.ptau"));
     if ready.exists() {
