@@ -88,7 +88,9 @@ fn truncated_files_and_lengths_beyond_them_are_refused() {
     };
     assert!(matches!(with(header + 36, 29), FormatError::Range { found: 29, .. }));
     assert!(matches!(with(header + 36, 0), FormatError::Range { found: 0, .. }));
-    assert!(matches!(with(header + 36, 7), FormatError::Length { section: 2, .. }));
+    assert!(matches!(with(header + 36, 5), FormatError::Length { section: 2, .. }));
+    // A part of a smaller ceremony.
+    assert!(matches!(with(header + 40, 5), FormatError::Range { found: 5, min: 6, .. }));
     assert_eq!(with(header + 4, 0), FormatError::Foreign { what: "base field" });
     assert_eq!(with(header - 12, 8), FormatError::Unknown { section: 8 });
 }
