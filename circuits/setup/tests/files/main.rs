@@ -6,6 +6,7 @@
 
 mod import;
 mod key;
+mod known;
 mod phase1;
 mod scene;
 #[path = "../ceremony/snarkjs.rs"]
