@@ -156,7 +156,9 @@ fn gamma_that_is_delta() {
     let gamma = Zkey { gamma2: scene.key("ended").delta2, ..scene.key("ended") };
     refused(any(scene, &gamma), foreign("gamma in G2"));
     let initial = Zkey { gamma2: gamma.gamma2, ..scene.initial.clone() };
-    refused(verify_from(&initial, &gamma, Stage::Any, &quiet), foreign("gamma in G2"));
+    for key in [&gamma, &scene.key("ended")] {
+        refused(verify_from(&initial, key, Stage::Any, &quiet), foreign("gamma in G2"));
+    }
 }
 
 #[test]
@@ -198,6 +200,12 @@ fn single_points_of_c_and_h_and_of_delta() {
     changed(&|key| key.h.swap(0, 1), undivided("H"));
     changed(&|key| key.c.fill(G1Affine::identity()), undivided("C"));
     changed(&|key| key.h.fill(G1Affine::identity()), undivided("H"));
+    // A list of infinities alone stays one; with an empty one there is nothing to divide.
+    let initial = |c| Zkey { c, ..scene.initial.clone() };
+    let zeros = initial(vec![G1Affine::identity(); right.c.len()]);
+    refused(verify_from(&zeros, &right, Stage::Final, &quiet), undivided("C"));
+    let empty = Zkey { c: Vec::new(), ..right.clone() };
+    assert!(verify_from(&initial(Vec::new()), &empty, Stage::Final, &quiet).is_ok());
     changed(&|key| key.delta1 = -key.delta1, CeremonyError::Delta { group: "G1" });
     changed(&|key| key.delta2 = -key.delta2, CeremonyError::Delta { group: "G2" });
     let last = |key: &mut Zkey| {
