@@ -220,7 +220,7 @@ fn the_last_nonce_signs_nothing_and_no_balance_overflows() {
     assert_eq!(numbers(&ledger, 2), (u64::MAX, 4));
     let one = CollectRecord { to: index(2), amount: 1 };
     assert_eq!(collect(&mut ledger, &one).map(|_| ()), overflow);
-    assert_eq!(deposit(&mut ledger, &credit(&ledger.get(index(2)), 2, 1)), overflow);
+    assert_eq!(deposit(&mut ledger, &credit(&account(2, 0), 2, 1)), overflow);
     assert_eq!(numbers(&ledger, 2), (u64::MAX, 4));
 }
 
