@@ -210,3 +210,63 @@ impl Account {
 pub fn two_to(bits: u32) -> Fr {
     Fr::from(2u64).pow([u64::from(bits)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELD: Account = Account {
+        key: Fr::ONE,
+        balance: 0x0102_0304_0506_0708,
+        nonce: 0x090a_0b0c,
+        asset: 0x0d0e,
+        owner: Address([0x0f; 20]),
+    };
+
+    #[test]
+    fn an_account_is_read_back_and_half_an_account_is_refused() {
+        for account in [HELD, Account::EMPTY, Account { balance: 0, nonce: 0, ..HELD }] {
+            assert_eq!(Account::decode(&account.encode()), Ok(account));
+        }
+        let halves = [
+            Account { key: Fr::ZERO, ..HELD },
+            Account { asset: 0, ..HELD },
+            Account { owner: Address::ZERO, ..HELD },
+            Account { balance: 1, ..Account::EMPTY },
+            Account { nonce: 1, ..Account::EMPTY },
+        ];
+        for half in halves {
+            let refused = DecodeError::UnknownFormat { what: "account" };
+            assert_eq!(Account::decode(&half.encode()), Err(refused), "{half:?}");
+        }
+        let bytes = [&HELD.encode()[..], &[0]].concat();
+        assert!(Account::decode(&bytes).is_err());
+        assert!(Account::decode(&bytes[..bytes.len() - 2]).is_err());
+    }
+
+    #[test]
+    fn the_words_hold_every_field_at_its_place() {
+        let [key, numbers, owner] = HELD.words();
+        assert_eq!((key, owner), (HELD.key, HELD.owner.to_fr()));
+        let shifted = |value: u64, bits| Fr::from(value) * two_to(bits);
+        let (nonce, asset) = (HELD.nonce.into(), HELD.asset.into());
+        let sum = shifted(HELD.balance, 0) + shifted(nonce, 64) + shifted(asset, 96);
+        assert_eq!(numbers, sum);
+        let beta = Fr::from(3u64);
+        assert_eq!(HELD.combine(beta), key + beta * numbers + beta * beta * owner);
+    }
+
+    #[test]
+    fn what_stands_for_nothing_is_no_index_asset_or_key() {
+        let last = AccountIndex::LAST.get();
+        for (index, is_index) in [(0, false), (1, true), (last, true), (last + 1, false)] {
+            assert_eq!(AccountIndex::new(index).is_ok(), is_index, "{index}");
+        }
+        assert!(AssetId::new(0).is_err() && AssetId::new(1).is_ok());
+        assert!(AccountKey::new(Fr::ZERO).is_err() && AccountKey::new(Fr::ONE).is_ok());
+        assert!(
+            AccountKey::from_be(&[0; 32]).is_err() && AccountKey::from_be(&[0xff; 32]).is_err()
+        );
+        assert!(Address::ZERO.is_zero() && !HELD.owner.is_zero());
+    }
+}

@@ -59,6 +59,7 @@ mod tests {
             assert_eq!(fee.value(), u128::from(value));
         }
         assert_eq!(Fee::exact(2048), None);
+        assert_eq!(Fee::at_most(2047).value(), 2047);
         assert_eq!(Fee::at_most(2048).value(), 2040);
         assert_eq!(Fee::at_most(u64::MAX).value(), 18_440_000_000_000_000_000);
         assert_eq!(Fee::from_float(u16::MAX).value(), 2047 * 10u128.pow(31));

@@ -6,6 +6,8 @@
 
 mod record;
 mod sealed;
+#[cfg(test)]
+mod tests;
 
 pub use record::{CollectRecord, DepositRecord, ExitRecord, OpenRecord, TransferRecord};
 pub use sealed::{Authorisation, SealedBatch, ledger_exponent};

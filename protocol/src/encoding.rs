@@ -287,4 +287,28 @@ mod tests {
         bad[127] ^= 1;
         assert!(matches!(g2_from_be("g2", &bad), Err(DecodeError::NotOnCurve { .. })));
     }
+
+    #[test]
+    fn a_point_with_one_coordinate_0_is_not_infinity() {
+        for at in [31, 63] {
+            let mut bytes = [0; 64];
+            bytes[at] = 1;
+            assert!(matches!(g1_from_be("g1", &bytes), Err(DecodeError::NotOnCurve { .. })));
+        }
+        for at in [63, 127] {
+            let mut bytes = [0; 128];
+            bytes[at] = 1;
+            assert!(matches!(g2_from_be("g2", &bytes), Err(DecodeError::NotOnCurve { .. })));
+        }
+        assert_eq!(g2_from_be("g2", &[0; 128]), Ok(G2Affine::identity()));
+    }
+
+    #[test]
+    fn a_point_of_the_twist_outside_the_group_is_refused() {
+        let of = |x: u64| G2Affine::get_point_from_x_unchecked(Fq2::from(x), false);
+        let stray = (1..).find_map(of).expect("half of all x have a point");
+        assert!(stray.is_on_curve() && !stray.is_in_correct_subgroup_assuming_on_curve());
+        let refused = DecodeError::NotOnCurve { what: "g2" };
+        assert_eq!(g2_from_be("g2", &g2_to_be(&stray)), Err(refused));
+    }
 }

@@ -83,6 +83,18 @@ mod tests {
     use rand::rngs::StdRng;
 
     #[test]
+    fn growth_doubles_the_ledger_and_a_lower_index_keeps_the_higher_ones() {
+        let (low, high) = (AccountIndex::FIRST, AccountIndex::new(3).expect("in range"));
+        let account = Account { asset: 1, ..Account::EMPTY };
+        let mut ledger = Ledger::new(2);
+        ledger.set(high, account);
+        ledger.set(low, account);
+        assert_eq!((ledger.size(), ledger.existing().count()), (4, 2));
+        ledger.grow();
+        assert_eq!((ledger.k(), ledger.size(), ledger.get(high)), (3, 8, account));
+    }
+
+    #[test]
     fn commitments_are_the_sums_of_the_words_multiples() {
         let rng = &mut StdRng::seed_from_u64(3);
         let lagrange: Vec<G1Affine> = (0..16).map(|_| G1Affine::rand(rng)).collect();

@@ -270,6 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn the_greatest_group_is_a_group_and_a_greater_one_is_none() {
+        let domain = Fr::from(7u64);
+        let (receipts, _) = group(2);
+        let [count, index] = [GROUP_RECEIPTS_MAX, 0];
+        let greatest = Receipt { count, ..receipts[0].clone() };
+        let lacking = greatest.digest(domain);
+        assert!(matches!(lacking, Err(ReceiptError::PathLength { have: 1, .. })), "{lacking:?}");
+        let count = count + 1;
+        let greater = Receipt { count, ..greatest };
+        assert_eq!(greater.digest(domain), Err(ReceiptError::OutOfRange { index, count }));
+    }
+
+    #[test]
     fn whatever_is_changed_leads_elsewhere() {
         let domain = Fr::from(7u64);
         let (receipts, digest) = group(11);

@@ -131,3 +131,29 @@ impl Rejection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_others_can_change_is_transient() {
+        let index = AccountIndex::FIRST;
+        let transient = [
+            Rejection::IndexBeyondLedger { index, size: 8 },
+            Rejection::AccountEmpty { index },
+            Rejection::PayeeEmpty { index },
+            Rejection::InsufficientBalance { have: 1, need: 2 },
+            Rejection::BalanceOverflow { index },
+            Rejection::WrongNonce { have: 5, need: 4 },
+        ];
+        assert!(transient.iter().all(Rejection::is_transient));
+        let lasting = [
+            Rejection::WrongNonce { have: 3, need: 4 },
+            Rejection::WrongKey { index },
+            Rejection::NonceExhausted { index },
+            Rejection::PayeeMismatch { index },
+        ];
+        assert!(!lasting.iter().any(Rejection::is_transient));
+    }
+}

@@ -277,6 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn the_canonical_encoding_of_an_exit_is_frozen() {
+        let exit = Transaction::Exit(Exit {
+            from: AccountIndex::new(3).expect("in range"),
+            amount: 1_000_000,
+            fee: Fee::exact(20).expect("exact"),
+            nonce: 9,
+            asset: AssetId::new(7).expect("not 0"),
+            recipient: Address([0x11; 20]),
+        });
+        let expected = "020000000300000000000f42400280000000090007\
+                        1111111111111111111111111111111111111111";
+        assert_eq!(hex::encode(exit.encode()), expected);
+        assert_eq!(Transaction::take(&mut Reader::new(&exit.encode())), Ok(exit));
+    }
+
+    #[test]
     fn the_canonical_encoding_is_frozen() {
         assert_eq!(
             hex::encode(transfer().encode()),

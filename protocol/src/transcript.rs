@@ -250,3 +250,49 @@ pub fn statement(
         beneficiary: batch.beneficiary,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ark_ec::{AffineRepr, CurveGroup};
+
+    #[test]
+    fn a_proof_is_read_back_and_nothing_may_follow_it() {
+        let fr = |n: u64| Fr::from(n);
+        let g1 = |n| (G1Affine::generator() * fr(n)).into_affine();
+        let b = (G2Affine::generator() * fr(8)).into_affine();
+        let groth16 = Groth16Proof { a: g1(7), b, c: g1(9) };
+        let [h, a, delta, z_s] = [1, 2, 3, 4].map(fr);
+        let proof = BatchProof { h, a, delta, z_s, q: g1(5), w: g1(6), groth16 };
+        let bytes = proof.encode();
+        assert_eq!(bytes.len(), BatchProof::LEN);
+        assert_eq!(BatchProof::decode(&bytes), Ok(proof));
+        assert!(BatchProof::decode(&[&bytes[..], &[0]].concat()).is_err());
+        assert!(BatchProof::decode(&bytes[..bytes.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn the_ledgers_size_is_two_to_the_k() {
+        let (commitments, beneficiary) = (Commitments::empty(), Address::ZERO);
+        let statement = Statement {
+            domain: Fr::from(1u64),
+            vk_hash: [0; 32],
+            number: 1,
+            k: 28,
+            old: commitments,
+            new: commitments,
+            data_hash: [0; 32],
+            first: 0,
+            end: 0,
+            beneficiary,
+        };
+        assert_eq!(statement.ledger_size(), Fr::from(1u64 << 28));
+    }
+
+    #[test]
+    fn a_domain_is_of_one_chain_and_one_contract() {
+        let of = |chain, contract| domain(chain, &Address([contract; 20]));
+        assert_ne!(of(1, 1), of(2, 1));
+        assert_ne!(of(1, 1), of(1, 2));
+    }
+}

@@ -122,3 +122,93 @@ impl VerificationKey {
         Ok(Self { development, shape, alpha1, beta2, delta2, ic, k_genesis, tau_powers })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ark_bn254::Fr;
+    use ark_ec::CurveGroup;
+
+    fn key() -> VerificationKey {
+        let g1 = |n: u64| (G1Affine::generator() * Fr::from(n)).into_affine();
+        let g2 = |n: u64| (G2Affine::generator() * Fr::from(n)).into_affine();
+        let mut ic = [G1Affine::identity(); IC_LEN];
+        ic.iter_mut().zip(20..).for_each(|(point, n)| *point = g1(n));
+        VerificationKey {
+            development: true,
+            shape: "2,1,4,3,5".parse().expect("a good shape"),
+            alpha1: g1(3),
+            beta2: g2(4),
+            delta2: g2(5),
+            ic,
+            k_genesis: 2,
+            tau_powers: vec![g2(7), g2(8), g2(9)],
+        }
+    }
+
+    /// The bytes with one changed and the digest made anew.
+    fn changed(at: usize, to: u8) -> Vec<u8> {
+        let mut bytes = key().encode();
+        bytes[at] = to;
+        let body = bytes.len() - 32;
+        let digest = *blake3::hash(&bytes[..body]).as_bytes();
+        bytes[body..].copy_from_slice(&digest);
+        bytes
+    }
+
+    #[test]
+    fn a_key_is_read_back_and_every_part_of_it_is_checked() {
+        let what = "verification key";
+        let key = key();
+        assert_eq!(key.k_max(), 2);
+        for key in [VerificationKey { development: false, ..key.clone() }, key.clone()] {
+            assert_eq!(VerificationKey::decode(&key.encode()), Ok(key));
+        }
+        let mut damaged = key.encode();
+        damaged[12] ^= 1;
+        assert_eq!(VerificationKey::decode(&damaged), Err(DecodeError::Digest { what }));
+        assert!(VerificationKey::decode(&damaged[..31]).is_err());
+        for at in [0, 11] {
+            let refused = Err(DecodeError::UnknownFormat { what });
+            assert_eq!(VerificationKey::decode(&changed(at, 0xff)), refused);
+        }
+        // k_genesis above k_max; k_max above what any ledger has; a power more or less than k_max.
+        for (at, to) in [(33, 3), (34, LEDGER_K_MAX + 1), (34, LEDGER_K_MAX), (34, 3)] {
+            assert!(VerificationKey::decode(&changed(at, to)).is_err(), "{at} {to}");
+        }
+        let fewer = VerificationKey { k_genesis: 1, ..key.clone() }.encode();
+        let mut fewer = [&fewer[..34], &[1], &fewer[35..fewer.len() - 32]].concat();
+        fewer.extend_from_slice(blake3::hash(&fewer).as_bytes());
+        assert!(matches!(VerificationKey::decode(&fewer), Err(DecodeError::Trailing { .. })));
+        let gamma = VerificationKey { delta2: key.gamma2(), ..key };
+        assert!(VerificationKey::decode(&gamma.encode()).is_err());
+    }
+
+    #[test]
+    fn a_key_for_the_greatest_ledger_is_read() {
+        let powers = vec![key().tau2(); usize::from(LEDGER_K_MAX) + 1];
+        let greatest = VerificationKey { tau_powers: powers, ..key() };
+        assert_eq!(VerificationKey::decode(&greatest.encode()), Ok(greatest));
+    }
+
+    #[test]
+    fn the_hash_covers_every_point_and_the_shape() {
+        let key = key();
+        let other = G2Affine::identity();
+        let mut ic = key.ic;
+        ic[IC_LEN - 1] = G1Affine::identity();
+        let others = [
+            VerificationKey { alpha1: G1Affine::identity(), ..key.clone() },
+            VerificationKey { beta2: other, ..key.clone() },
+            VerificationKey { delta2: other, ..key.clone() },
+            VerificationKey { ic, ..key.clone() },
+            VerificationKey { tau_powers: vec![other], ..key.clone() },
+            VerificationKey { shape: "2,1,4,3,6".parse().expect("good"), ..key.clone() },
+        ];
+        for other in others {
+            assert_ne!(other.hash(), key.hash());
+        }
+        let same = VerificationKey { development: false, k_genesis: 1, ..key.clone() };
+        assert_eq!(same.hash(), key.hash());
+    }
+}

@@ -1,10 +1,13 @@
 //! A key with known secrets reaches no main chain on which something has value, whatever else is
 //! allowed: neither by `kerros deploy` nor by a sequencer. A key of a ceremony does.
 
+#[path = "../../circuits/setup/tests/files/known.rs"]
+mod known;
 #[path = "../../circuits/setup/tests/ceremony/snarkjs.rs"]
 #[allow(dead_code)] // a part of it is used here
 mod snarkjs;
 
+use ark_bn254::Fr;
 use kerros_circuits::setup::SetupFiles;
 use kerros_client::wallet::Wallet as Holder;
 use kerros_sequencer::main_chain::embedded::development_wallet;
@@ -112,7 +115,9 @@ async fn a_key_of_a_ceremony_is_deployed_anywhere() {
     }
     let dir = TempDir::new().expect("directory");
     let path = |name: &str| snarkjs::text(&dir.path().join(name)).to_owned();
-    let phase1 = snarkjs::powers_of_tau(14, "0102030405060708");
+    let phase1 = dir.path().join("known.ptau");
+    let bytes = known::phase1(14, [5u64, 7, 11].map(|secret| Fr::from(secret << 40 | 1)));
+    std::fs::write(&phase1, bytes).expect("written");
     // One signature: the smallest circuit of a batch.
     let over = ["--shape", "1,1,0,1,1", "--ptau", snarkjs::text(&phase1)];
     let ceremony = |arguments: &[&str]| kerros(&[&["setup", "ceremony"], arguments].concat());

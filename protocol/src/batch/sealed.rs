@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::account::AccountIndex;
     use crate::amount::Fee;
-    use crate::batch::TransferRecord;
+    use crate::batch::{ExitRecord, TransferRecord};
     use crate::eddsa::PrivateKey;
     use ark_bn254::Fr;
 
@@ -231,6 +231,39 @@ mod tests {
         }
         let last = SealedBatch { k: LEDGER_K_MAX, ..grown };
         assert_eq!(SealedBatch::decode(&last.encode(), &shape), Ok(last));
+    }
+
+    #[test]
+    fn growth_and_exits_are_read_back() {
+        let (shape, whole) = batch();
+        let index = AccountIndex::new(1).expect("in range");
+        let (fee, recipient) = (Fee::ZERO, Address([5; 20]));
+        let signed = ExitRecord { from: index, amount: 1, fee, forced: false, asset: 1, recipient };
+        let exits = vec![ExitRecord { forced: true, ..signed }, signed];
+        let shape = Shape { exits: 2, ..shape };
+        let grown = SealedBatch {
+            before_growth: Some(Commitments::empty()),
+            exits: vec![None, Some(whole.transfers[0])],
+            data: BatchData { exits, ..whole.data.clone() },
+            ..whole.clone()
+        };
+        // Commitments of the empty ledger are all zero: another one must come back as well.
+        let mut other = Commitments::empty();
+        other.0[1] = ark_ec::AffineRepr::generator();
+        for before in [grown.before_growth, Some(other)] {
+            let batch = SealedBatch { before_growth: before, ..grown.clone() };
+            assert_eq!(SealedBatch::decode(&batch.encode(), &shape), Ok(batch));
+        }
+        // Authorisations that are not all there are none.
+        let partly = SealedBatch { exits: Vec::new(), ..grown.clone() };
+        let without = SealedBatch { transfers: Vec::new(), ..partly.clone() };
+        assert_eq!(partly.encode(), without.encode());
+        // Exits without their authorisations: what was published, though no transfer is in it.
+        let data = BatchData { transfers: Vec::new(), ..grown.data.clone() };
+        let left = SealedBatch { transfers: Vec::new(), exits: Vec::new(), data, ..grown };
+        let bytes = left.encode();
+        assert_eq!(bytes[0], PUBLISHED);
+        assert_eq!(SealedBatch::decode(&bytes, &shape), Ok(left));
     }
 
     #[test]

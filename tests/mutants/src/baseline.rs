@@ -58,12 +58,7 @@ pub struct Limits {
 }
 
 /// Traces what the cache does not know.
-pub fn trace(
-    places: &Places,
-    plan: &Plan,
-    table: &Table,
-    limits: Limits,
-) -> Result<Vec<Traced>> {
+pub fn trace(places: &Places, plan: &Plan, table: &Table, limits: Limits) -> Result<Vec<Traced>> {
     let path = places.file("traces.json");
     let mut cache: BTreeMap<String, Cached> = load(&path)?;
     let skip = globs(&plan.skip)?;

@@ -22,9 +22,7 @@ struct Round {
 
 fn arguments(plan: &Plan) -> Vec<String> {
     let mut out: Vec<String> =
-        ["test", "--release", "--workspace", "--offline", "--no-run"]
-            .map(String::from)
-            .to_vec();
+        ["test", "--release", "--workspace", "--offline", "--no-run"].map(String::from).to_vec();
     out.push("--message-format=json".into());
     for test in &plan.tests {
         match test.split(':').collect::<Vec<_>>()[..] {

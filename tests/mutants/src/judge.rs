@@ -73,7 +73,9 @@ impl Judge<'_> {
     /// Tests that reach the mutant: what last killed in its file first, then by cost.
     fn batches(&self, id: u32, last: Option<usize>) -> Vec<Batch<'_>> {
         let reaching = |t: &&Traced| {
-            t.ended == Ended::Passed && t.seconds <= self.longest && t.reaches.binary_search(&id).is_ok()
+            t.ended == Ended::Passed
+                && t.seconds <= self.longest
+                && t.reaches.binary_search(&id).is_ok()
         };
         let alone = |t: &Traced| Batch {
             executable: t.executable,
@@ -82,7 +84,9 @@ impl Judge<'_> {
         };
         let mut tests: Vec<&Traced> = self.traces.iter().filter(reaching).collect();
         let mut batches: Vec<Batch<'_>> = Vec::new();
-        tests.sort_by(|a, b| (a.seconds > QUICK, a.executable).cmp(&(b.seconds > QUICK, b.executable)));
+        tests.sort_by(|a, b| {
+            (a.seconds > QUICK, a.executable).cmp(&(b.seconds > QUICK, b.executable))
+        });
         for traced in tests {
             let joins = batches.last().is_some_and(|batch| {
                 batch.executable == traced.executable

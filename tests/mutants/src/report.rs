@@ -39,7 +39,9 @@ impl Count {
             0 => "-".into(),
             judged => format!("{:.1} %", 100.0 * dead as f64 / judged as f64),
         };
-        format!("| {name} | {killed} | {timeout} | {survived} | {justified} | {unjudged} | {rate} |")
+        format!(
+            "| {name} | {killed} | {timeout} | {survived} | {justified} | {unjudged} | {rate} |"
+        )
     }
     fn add(&mut self, other: &Self) {
         self.killed += other.killed;
@@ -81,7 +83,9 @@ pub fn print(places: &Places, table: &Table, justified: &[Justified]) -> Result<
         }
     }
     let mut crates = BTreeMap::<&str, Count>::new();
-    println!("\n| file | killed | by time | survived | justified | not judged | killed of judged |");
+    println!(
+        "\n| file | killed | by time | survived | justified | not judged | killed of judged |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for (file, count) in &files {
         println!("{}", count.line(file));
@@ -96,7 +100,10 @@ pub fn print(places: &Places, table: &Table, justified: &[Justified]) -> Result<
     println!("\n{uncompiled} more do not compile.");
     for entry in justified {
         if !table.mutants.iter().any(|mutant| entry.names(mutant)) {
-            println!("equivalent.toml names no mutant: {}: {} ({})", entry.file, entry.original, entry.reason);
+            println!(
+                "equivalent.toml names no mutant: {}: {} ({})",
+                entry.file, entry.original, entry.reason
+            );
         }
     }
     Ok(total.survived)

@@ -126,8 +126,20 @@ const ARITHMETIC: [(&str, &str); 20] = [
 
 /// Calls whose loss no test may notice: wiping of secrets, room in memory, logs and metrics.
 const UNOBSERVED: [&str; 14] = [
-    "zeroize", "reserve", "shrink_to_fit", "increment", "absolute", "record", "observe", "drop", "sleep", "metrics",
-    "println", "abort", "black_box", "yield_now",
+    "zeroize",
+    "reserve",
+    "shrink_to_fit",
+    "increment",
+    "absolute",
+    "record",
+    "observe",
+    "drop",
+    "sleep",
+    "metrics",
+    "println",
+    "abort",
+    "black_box",
+    "yield_now",
 ];
 
 /// Traits whose code only shows a value.
@@ -271,10 +283,20 @@ impl Finder<'_> {
                 Some((_, to)) => ("comparison", to.iter().map(|op| with(op)).collect()),
                 None => {
                     let found = ARITHMETIC.iter().find(|(from, _)| *from == token);
-                    ("arithmetic", found.iter().map(|(_, op)| {
-                        // The left side of an assignment stays a place.
-                        if op.ends_with('=') { format!("{left} {op} {right}") } else { with(op) }
-                    }).collect())
+                    (
+                        "arithmetic",
+                        found
+                            .iter()
+                            .map(|(_, op)| {
+                                // The left side of an assignment stays a place.
+                                if op.ends_with('=') {
+                                    format!("{left} {op} {right}")
+                                } else {
+                                    with(op)
+                                }
+                            })
+                            .collect(),
+                    )
                 }
             },
         };
@@ -450,8 +472,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
             self.replace(span, "negation", vec![negated]);
         }
         if name == "vec"
-            && let Ok(parts) = called
-                .parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated)
+            && let Ok(parts) =
+                called.parse_body_with(Punctuated::<Expr, Token![,]>::parse_terminated)
         {
             parts.iter().for_each(|part| self.visit_expr(part));
         }

@@ -215,11 +215,9 @@ impl Sources {
     pub fn blame(&self, path: &str, bytes: std::ops::Range<usize>) -> Vec<u32> {
         let Some(file) = self.files.get(path) else { return Vec::new() };
         let (_, placed) = self.text(file);
-        let inside = |range: &std::ops::Range<usize>| {
-            range.start <= bytes.start && bytes.end <= range.end
-        };
-        let own: Vec<u32> =
-            placed.iter().filter(|p| inside(&p.branch)).map(|p| p.id).collect();
+        let inside =
+            |range: &std::ops::Range<usize>| range.start <= bytes.start && bytes.end <= range.end;
+        let own: Vec<u32> = placed.iter().filter(|p| inside(&p.branch)).map(|p| p.id).collect();
         if !own.is_empty() {
             return own;
         }
