@@ -5,6 +5,7 @@
 mod baseline;
 mod cargo;
 mod judge;
+mod operators;
 mod plan;
 mod process;
 mod render;
