@@ -11,7 +11,7 @@ use ark_bn254::Fr;
 use kerros_circuits::setup::SetupFiles;
 use kerros_client::wallet::Wallet as Holder;
 use kerros_sequencer::main_chain::embedded::development_wallet;
-use kerros_sequencer::main_chain::{At, Embedded, Genesis, MainChain, rpc};
+use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, rpc};
 use kerros_sequencer::{Sequencer, StartError};
 use kerros_tests::chain::{OPERATOR, sequencer_config};
 use kerros_tests::command::built;
@@ -39,7 +39,7 @@ async fn chain(dir: &Path, chain_id: u64) -> (Arc<Embedded>, String) {
 
 async fn nonce(chain: &Embedded) -> u64 {
     let payer = development_wallet(OPERATOR).address();
-    MainChain::nonce(chain, payer, At::Latest).await.expect("embedded")
+    MainChain::nonce(chain, payer).await.expect("embedded")
 }
 
 /// What `kerros` does: exit code, data, messages.

@@ -112,6 +112,7 @@ files are the same. Example:
 pub enum CeremonyCommand {
     /// Make the key that circuit and powers of tau determine: nobody's secret is in it yet.
     New {
+        /// What the key is for.
         #[command(flatten)]
         over: OverArgs,
         /// The key to write.
@@ -126,6 +127,7 @@ pub enum CeremonyCommand {
     Beacon(BeaconArgs),
     /// Check powers of tau, circuit, every contribution and every point of a key.
     Verify {
+        /// What the key is for.
         #[command(flatten)]
         over: OverArgs,
         /// The key.
@@ -136,6 +138,7 @@ pub enum CeremonyCommand {
     },
     /// Verify a finished ceremony and make srs.bin, verification.key and proving.key of it.
     Import {
+        /// What the key is for.
         #[command(flatten)]
         over: OverArgs,
         /// The final key.
