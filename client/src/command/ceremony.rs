@@ -18,6 +18,7 @@ use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -92,8 +93,8 @@ pub struct BeaconArgs {
     #[arg(long)]
     name: String,
     /// The public value that nobody could foresee, in hexadecimal.
-    #[arg(long, value_name = "HEX", value_parser = bytes)]
-    hash: Vec<u8>,
+    #[arg(long, value_name = "HEX")]
+    hash: HexBytes,
     /// It is hashed 2^N times.
     #[arg(long, value_name = "N", default_value_t = 20)]
     iterations: u8,
@@ -155,8 +156,15 @@ pub enum CeremonyCommand {
     },
 }
 
-fn bytes(text: &str) -> Result<Vec<u8>, hex::FromHexError> {
-    hex::decode(text.trim_start_matches("0x"))
+/// Bytes of any number in hexadecimal, with or without 0x. (Of a plain `Vec` clap would make a list.)
+#[derive(Debug, Clone)]
+pub struct HexBytes(Vec<u8>);
+
+impl FromStr for HexBytes {
+    type Err = hex::FromHexError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        hex::decode(text.strip_prefix("0x").unwrap_or(text)).map(Self)
+    }
 }
 
 /// A hash on one line.
@@ -199,7 +207,7 @@ impl CeremonyCommand {
             }
             Self::Contribute(arguments) => arguments.step(say),
             Self::Beacon(BeaconArgs { from, to, name, hash, iterations }) => {
-                let beacon = Beacon { iterations_exponent: iterations, value: hash };
+                let beacon = Beacon { iterations_exponent: iterations, value: hash.0 };
                 contributed(&to, &contribute::beacon(&from, &to, &name, &beacon, say)?)
             }
             Self::Verify { over, zkey, unfinished } => {
