@@ -7,12 +7,14 @@ mod known;
 #[allow(dead_code)] // a part of it is used here
 mod snarkjs;
 
-use ark_bn254::Fr;
+use ark_bn254::{Fr, G1Affine, G2Affine};
+use ark_ec::AffineRepr;
 use kerros_circuits::setup::SetupFiles;
 use kerros_client::wallet::Wallet as Holder;
 use kerros_sequencer::main_chain::embedded::development_wallet;
 use kerros_sequencer::main_chain::{Embedded, Genesis, MainChain, rpc};
 use kerros_sequencer::{Sequencer, StartError};
+use kerros_setup::zkey::Zkey;
 use kerros_tests::chain::{OPERATOR, sequencer_config};
 use kerros_tests::command::built;
 use kerros_tests::{Chain, keys};
@@ -127,10 +129,35 @@ async fn a_key_of_a_ceremony_is_deployed_anywhere() {
     let (code, said, errors) = ceremony(&[&["new", &first, "--r1cs", &r1cs], &over[..]].concat());
     assert_eq!(code, Some(0), "{errors}");
     let circuit_hash = said["circuit_hash"].clone();
+    let ptau_hash = said["ptau_hash"].as_str().expect("text").to_owned();
+    let contribute = |from: &str, to: &str, more: &[&str]| {
+        let line = ["contribute", from, to, "--name", "Ada"];
+        ceremony(&[&line, more, &over[..]].concat())
+    };
+    // A key in which somebody has put points that he wants divided by the next secret.
+    let baited = path("baited.zkey");
+    let mut key = Zkey::open(Path::new(&first)).expect("just made");
+    key.c.push(key.alpha1);
+    key.a.push(G1Affine::zero());
+    key.b1.push(G1Affine::zero());
+    key.b2.push(G2Affine::zero());
+    key.save(Path::new(&baited)).expect("written");
+    let (code, _, errors) = contribute(&baited, &second, &[]);
+    assert!(code == Some(1) && errors.contains("number of variables"), "{errors}");
+    let mut key = Zkey::open(Path::new(&first)).expect("just made");
+    *key.c.last_mut().expect("wires") = key.alpha1;
+    key.save(Path::new(&baited)).expect("written");
+    let (code, _, errors) = contribute(&baited, &second, &[]);
+    assert!(code == Some(1) && errors.contains("C is not divided"), "{errors}");
+    let (code, _, errors) = contribute(&first, &second, &["--entropy", "/dev/urandom"]);
+    assert!(code == Some(1) && errors.contains("longer than 1 MiB"), "{errors}");
+    assert!(!Path::new(&second).exists(), "nothing was written");
+
     std::fs::write(&dice, b"4 2 5 5 1 6").expect("written");
-    let one = ["contribute", &first, &second, "--name", "Ada", "--entropy", &dice];
-    let (code, ada, errors) = ceremony(&one);
+    let (code, ada, errors) = contribute(&first, &second, &["--entropy", &dice]);
     assert_eq!(code, Some(0), "{errors}");
+    let (code, _, errors) = contribute(&first, &second, &[]);
+    assert!(code == Some(1) && errors.contains("exists already"), "{errors}");
     // The next one uses snarkjs.
     snarkjs::snarkjs(&["zkey", "contribute", &second, &third, "--name=Grace", "-e=some text"]);
 
@@ -159,9 +186,17 @@ async fn a_key_of_a_ceremony_is_deployed_anywhere() {
     let [r1cs, last_path] = [&r1cs, &last].map(Path::new);
     assert!(snarkjs::verify(r1cs, &phase1, last_path).is_some());
 
-    let import = ["import", &last, "--dir", &keys, "--k-genesis", "4", "--k-max", "6"];
-    let (code, imported, errors) = ceremony(&[&import[..], &over[..]].concat());
-    assert_eq!(code, Some(0), "{errors}");
+    // Powers of tau that nobody vouches for may be of somebody who knows tau.
+    let import = |dir: &str, more: &[&str]| {
+        let line = ["import", &last, "--dir", dir, "--k-genesis", "4", "--k-max", "6"];
+        ceremony(&[&line, more, &over[..]].concat())
+    };
+    let (code, _, errors) = import(&keys, &["--ptau-hash", &ptau_hash.replace('a', "b")]);
+    assert!(code == Some(1) && errors.contains(&ptau_hash), "{errors}");
+    let (code, unpinned, errors) = import(&path("unpinned"), &[]);
+    assert_eq!((code, &unpinned["development"]), (Some(0), &true.into()), "{errors}");
+    let (code, imported, errors) = import(&keys, &["--ptau-hash", &ptau_hash]);
+    assert_eq!((code, &imported["development"]), (Some(0), &false.into()), "{errors}");
     let files = SetupFiles::in_dir(Path::new(&keys));
     let (_mainnet, url) = chain(dir.path(), MAINNET).await;
     let wallet = operator(dir.path());
@@ -174,8 +209,7 @@ async fn a_key_of_a_ceremony_is_deployed_anywhere() {
     let bytes = |path: &Path| std::fs::read(path).expect("written");
     let before = [&files.srs, &files.verification_key, &files.proving_key].map(|path| bytes(path));
     let again = path("again");
-    let import = ["import", &last, "--dir", &again, "--k-genesis", "4", "--k-max", "6"];
-    let (code, said, errors) = ceremony(&[&import[..], &over[..]].concat());
+    let (code, said, errors) = import(&again, &["--ptau-hash", &ptau_hash]);
     assert_eq!((code, &said["vk_hash"]), (Some(0), &imported["vk_hash"]), "{errors}");
     let files = SetupFiles::in_dir(Path::new(&again));
     for (path, before) in

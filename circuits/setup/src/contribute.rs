@@ -28,7 +28,7 @@ const BEACON_MAX: usize = 255;
 /// Why a contribution was not made.
 #[derive(Debug, Error)]
 pub enum ContributeError {
-    /// The key could not be read or written.
+    /// The key could not be written.
     #[error(transparent)]
     File(#[from] FileError),
     /// The name is too long.
@@ -45,23 +45,27 @@ pub enum ContributeError {
     Ended,
 }
 
-/// Contributes a fresh secret to the key at `from` and writes the result to `to`. `entropy` is mixed
-/// into the randomness of `rng`. Returns the hash that the contributor should publish.
+/// Contributes a fresh secret to `key` and writes the result to `to`. `entropy` is mixed into the
+/// randomness of `rng`. Returns the hash that the contributor should publish.
+///
+/// `key` must have been verified ([`crate::verify::verify`]), and not only its file: whatever points stand for
+/// C and H are divided by the secret, so whoever chooses them gets \[1/d\], \[α/d\] and the like, takes them
+/// out again unseen, and can forge proofs although this secret was forgotten.
 pub fn contribute(
-    from: &Path,
+    key: Zkey,
     to: &Path,
     name: &str,
     entropy: &[u8],
     rng: &mut (impl RngCore + CryptoRng),
     progress: &dyn Fn(&str),
 ) -> Result<[u8; 64], ContributeError> {
-    advance(from, to, name, None, || SnarkRng::from_entropy(rng, entropy), progress)
+    advance(key, to, name, None, || SnarkRng::from_entropy(rng, entropy), progress)
 }
 
-/// Ends the ceremony of the key at `from` with a public value that nobody could foresee, and writes
-/// the result to `to`. Whoever does the same gets the same bytes.
+/// Ends the ceremony of `key` with a public value that nobody could foresee, and writes the result to
+/// `to`. Whoever does the same gets the same bytes.
 pub fn beacon(
-    from: &Path,
+    key: Zkey,
     to: &Path,
     name: &str,
     beacon: &Beacon,
@@ -78,11 +82,11 @@ pub fn beacon(
         progress("hashing the beacon");
         SnarkRng::from_beacon(value, *iterations_exponent)
     };
-    advance(from, to, name, Some(beacon), draw, progress)
+    advance(key, to, name, Some(beacon), draw, progress)
 }
 
 fn advance(
-    from: &Path,
+    mut zkey: Zkey,
     to: &Path,
     name: &str,
     beacon: Option<&Beacon>,
@@ -92,8 +96,6 @@ fn advance(
     if name.encode_utf16().count() > NAME_MAX {
         return Err(ContributeError::Name);
     }
-    progress("reading the key");
-    let mut zkey = Zkey::open(from)?;
     if zkey.contributions.iter().any(|contribution| contribution.beacon.is_some()) {
         return Err(ContributeError::Ended);
     }

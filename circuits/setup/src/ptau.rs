@@ -6,7 +6,8 @@
 
 mod verify;
 
-pub use verify::PtauError;
+pub use blake2::{Blake2b512, Digest};
+use verify::PtauError;
 
 use crate::binfile::{Bytes, Reader, Sections};
 use crate::error::{FileError, FormatError, PointFault, format_at};
@@ -89,6 +90,12 @@ impl Ptau {
     /// Maps a file and checks its header and the lengths of its sections.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         Self::from_bytes(Bytes::map(path)?).map_err(format_at(path))
+    }
+
+    /// BLAKE2b-512 of the whole file, as ceremonies publish it: the only thing here that says whose powers
+    /// these are. The list of contributors in the file is not verified.
+    pub fn digest(&self) -> [u8; 64] {
+        Blake2b512::digest(&*self.bytes).into()
     }
 
     /// The same of bytes.

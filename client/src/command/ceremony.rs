@@ -17,10 +17,15 @@ use kerros_setup::verify::{CeremonyError, Report, Stage, verify, verify_extensio
 use kerros_setup::zkey::{Beacon, Zkey};
 use rand::rngs::OsRng;
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+/// Bytes of entropy taken at most: /dev/urandom never ends.
+const ENTROPY_MAX: u64 = 1 << 20;
 
 /// Why a step of a ceremony failed.
 #[derive(Debug, Error)]
@@ -46,13 +51,27 @@ pub enum StepError {
     /// The files just made.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// Other powers of tau than those that were published.
+    #[error("powers of tau: hash {found}, not the one given: this is another file")]
+    OtherPtau {
+        /// BLAKE2b-512 of the file.
+        found: String,
+    },
+    /// The powers of tau were changed while they were imported.
+    #[error(
+        "powers of tau: the file changed while it was read; the verification key was taken away again"
+    )]
+    Changed,
+    /// A file would be overwritten.
+    #[error("{path}: exists already; name another file", path = .0.display())]
+    Exists(PathBuf),
     /// Somebody's entropy could not be read.
     #[error("{path}: {source}", path = path.display())]
     Entropy {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -65,19 +84,24 @@ pub struct OverArgs {
     /// Powers of tau, prepared for phase 2, at least one power larger than the circuit needs.
     #[arg(long, value_name = "FILE.ptau")]
     ptau: PathBuf,
+    /// BLAKE2b-512 of that file, as its ceremony published it, in hexadecimal: who made the powers of tau nothing else says.
+    #[arg(long, value_name = "HEX")]
+    ptau_hash: Option<HexBytes>,
 }
 
 /// One contribution.
 #[derive(Debug, Args)]
 pub struct ContributeArgs {
-    /// The key so far.
+    #[command(flatten)]
+    over: OverArgs,
+    /// The key so far. It is verified first: in a key that somebody prepared, your secret would help him.
     from: PathBuf,
     /// The key with the contribution.
     to: PathBuf,
     /// Who contributes; public.
     #[arg(long)]
     name: String,
-    /// Secret bytes to be mixed with the system's randomness: dice, noise, what you like.
+    /// Secret bytes to be mixed with the system's randomness, at most 1 MiB: dice, noise, what you like.
     #[arg(long, value_name = "FILE")]
     entropy: Option<PathBuf>,
 }
@@ -103,13 +127,15 @@ pub struct BeaconArgs {
 /// Steps of a ceremony.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-Anybody may take each step with snarkjs 0.7 instead (groth16 setup, zkey contribute, zkey beacon, zkey verify): the
-files are the same. Example:
-  kerros setup ceremony new --shape 16,8,64,16,4 --ptau hez_final_19.ptau --r1cs kerros.r1cs kerros_0.zkey
-  kerros setup ceremony contribute kerros_0.zkey kerros_1.zkey --name Ada
+Anybody may take each step with snarkjs 0.7 instead (groth16 setup, zkey contribute, zkey beacon): the files are the same. Who
+contributes with snarkjs must verify what he got first (`verify --unfinished` here; snarkjs's own check leaves a gap), or
+his contribution protects nobody. `import` marks keys as made for development unless --ptau-hash is given. Example:
+  over='--shape 16,8,64,16,4 --ptau phase1.ptau --ptau-hash 0x…'
+  kerros setup ceremony new $over --r1cs kerros.r1cs kerros_0.zkey
+  kerros setup ceremony contribute $over kerros_0.zkey kerros_1.zkey --name Ada
   kerros setup ceremony beacon kerros_1.zkey kerros.zkey --name 'block 23900000' --hash 0x… --iterations 20
-  kerros setup ceremony verify --shape 16,8,64,16,4 --ptau hez_final_19.ptau kerros.zkey
-  kerros setup ceremony import --shape 16,8,64,16,4 --ptau hez_final_19.ptau kerros.zkey --dir keys")]
+  kerros setup ceremony verify $over kerros.zkey
+  kerros setup ceremony import $over kerros.zkey --dir keys")]
 pub enum CeremonyCommand {
     /// Make the key that circuit and powers of tau determine: nobody's secret is in it yet.
     New {
@@ -173,10 +199,22 @@ fn flat(hash: &[u8; 64]) -> String {
 }
 
 impl OverArgs {
-    fn open(&self, say: &dyn Fn(&str)) -> Result<(Compiled, Ptau), StepError> {
+    fn open(&self, say: &dyn Fn(&str)) -> Result<(Compiled, Ptau, [u8; 64]), StepError> {
         let phase1 = Ptau::open(&self.ptau)?;
+        say("digest of the powers of tau");
+        let digest = phase1.digest();
+        if self.ptau_hash.as_ref().is_some_and(|published| published.0 != digest) {
+            return Err(StepError::OtherPtau { found: flat(&digest) });
+        }
         say("circuit");
-        Ok((Compiled::new(&self.shape), phase1))
+        Ok((Compiled::new(&self.shape), phase1, digest))
+    }
+    /// What to say of powers of tau that nothing but themselves vouches for.
+    fn caution(&self) -> &'static str {
+        if self.ptau_hash.is_some() {
+            return "";
+        }
+        "\nnobody vouches for the powers of tau: compare their hash with the published one (--ptau-hash)"
     }
 }
 
@@ -192,7 +230,8 @@ impl CeremonyCommand {
     fn step(self, say: &dyn Fn(&str)) -> Result<Said, StepError> {
         match self {
             Self::New { over, to, r1cs } => {
-                let (circuit, phase1) = over.open(say)?;
+                let (circuit, phase1, digest) = over.open(say)?;
+                absent(&to)?;
                 phase1.verify(&mut OsRng, say)?;
                 let zkey = Zkey::initial(&circuit.constraints, circuit.variables, &phase1, say)?;
                 if let Some(path) = &r1cs {
@@ -201,35 +240,55 @@ impl CeremonyCommand {
                 zkey.save(&to)?;
                 let hash = &zkey.circuit_hash;
                 Ok(Said {
-                    text: format!("{}\ncircuit hash\n{}", to.display(), format_hash(hash)),
-                    json: json!({ "circuit_hash": flat(hash), "constraints": circuit.constraints.len() }),
+                    text: format!(
+                        "{}\ncircuit hash\n{}\nhash of the powers of tau\n{}{}",
+                        to.display(),
+                        format_hash(hash),
+                        format_hash(&digest),
+                        over.caution()
+                    ),
+                    json: json!({
+                        "circuit_hash": flat(hash),
+                        "ptau_hash": flat(&digest),
+                        "constraints": circuit.constraints.len(),
+                    }),
                 })
             }
             Self::Contribute(arguments) => arguments.step(say),
             Self::Beacon(BeaconArgs { from, to, name, hash, iterations }) => {
                 let beacon = Beacon { iterations_exponent: iterations, value: hash.0 };
-                contributed(&to, &contribute::beacon(&from, &to, &name, &beacon, say)?)
+                absent(&to)?;
+                let hash = contribute::beacon(Zkey::open(&from)?, &to, &name, &beacon, say)?;
+                Ok(contributed(&to, &hash))
             }
             Self::Verify { over, zkey, unfinished } => {
-                let (circuit, phase1) = over.open(say)?;
+                let (circuit, phase1, digest) = over.open(say)?;
                 let stage = if unfinished { Stage::Any } else { Stage::Final };
-                Ok(verified(&verify(&circuit, &phase1, &Zkey::open(&zkey)?, stage, say)?))
+                let report = verify(&circuit, &phase1, &Zkey::open(&zkey)?, stage, say)?;
+                Ok(verified(&report, &digest, &over))
             }
             Self::Import { over, zkey, dir, k_genesis, k_max } => {
-                let (circuit, phase1) = over.open(say)?;
+                let (circuit, phase1, digest) = over.open(say)?;
                 let key = Zkey::open(&zkey)?;
-                let ceremony = verify(&circuit, &phase1, &key, Stage::Final, say)?;
+                let report = verify(&circuit, &phase1, &key, Stage::Final, say)?;
                 let all = import::Ceremony {
                     circuit: &circuit,
                     phase1: &phase1,
                     key: &key,
-                    verified: true,
+                    // Powers of tau that nobody vouches for may be anybody's.
+                    verified: over.ptau_hash.is_some(),
                 };
                 let files = all.import(&dir, k_genesis, k_max, say)?;
+                // The file is mapped, and was read once to be verified and once more to be imported.
+                if phase1.digest() != digest {
+                    let _ = std::fs::remove_file(&files.verification_key);
+                    return Err(StepError::Changed);
+                }
                 let key = read_verification_key(&files.verification_key)?;
                 let hash = format!("0x{}", hex::encode(key.hash()));
-                let Said { text, mut json } = verified(&ceremony);
+                let Said { text, mut json } = verified(&report, &digest, &over);
                 json["vk_hash"] = hash.clone().into();
+                json["development"] = key.development.into();
                 json["dir"] = dir.display().to_string().into();
                 Ok(Said {
                     text: format!("{text}\nkeys in {}\nvk hash {hash}", dir.display()),
@@ -242,30 +301,49 @@ impl CeremonyCommand {
 
 impl ContributeArgs {
     fn step(self, say: &dyn Fn(&str)) -> Result<Said, StepError> {
-        let Self { from, to, name, entropy } = self;
+        let Self { over, from, to, name, entropy } = self;
+        absent(&to)?;
         let entropy = entropy
-            .map(|path| std::fs::read(&path).map_err(|source| StepError::Entropy { path, source }));
-        let entropy = Zeroizing::new(entropy.transpose()?.unwrap_or_default());
-        let hash = contribute::contribute(&from, &to, &name, &entropy, &mut OsRng, say)?;
+            .map(|path| read_entropy(&path).map_err(|source| StepError::Entropy { path, source }));
+        let entropy = entropy.transpose()?.unwrap_or_default();
+        let (circuit, phase1, _) = over.open(say)?;
+        let before = Zkey::open(&from)?;
+        verify(&circuit, &phase1, &before, Stage::Any, say)?;
+        let hash = contribute::contribute(before.clone(), &to, &name, &entropy, &mut OsRng, say)?;
         // Whatever went wrong on the way is found here and not by the next contributor.
-        verify_extension(&Zkey::open(&from)?, &Zkey::open(&to)?, say)?;
-        contributed(&to, &hash)
+        verify_extension(&before, &Zkey::open(&to)?, say)?;
+        Ok(contributed(&to, &hash))
     }
 }
 
-fn contributed(to: &Path, hash: &[u8; 64]) -> Result<Said, StepError> {
-    Ok(Said {
+/// A file's bytes, in memory that does not move while it grows and is wiped.
+fn read_entropy(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut entropy = Zeroizing::new(Vec::with_capacity(ENTROPY_MAX as usize + 1));
+    File::open(path)?.take(ENTROPY_MAX + 1).read_to_end(&mut entropy)?;
+    if entropy.len() as u64 > ENTROPY_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
+    }
+    Ok(entropy)
+}
+
+/// Nothing is overwritten: a step's result is somebody's only copy.
+fn absent(path: &Path) -> Result<(), StepError> {
+    if path.exists() { Err(StepError::Exists(path.to_owned())) } else { Ok(()) }
+}
+
+fn contributed(to: &Path, hash: &[u8; 64]) -> Said {
+    Said {
         text: format!(
             "{}\ncontribution hash, to be published\n{}",
             to.display(),
             format_hash(hash)
         ),
         json: json!({ "contribution_hash": flat(hash) }),
-    })
+    }
 }
 
-fn verified(ceremony: &Report) -> Said {
-    let Report { circuit_hash, contributions } = ceremony;
+fn verified(report: &Report, ptau_hash: &[u8; 64], over: &OverArgs) -> Said {
+    let Report { circuit_hash, contributions } = report;
     let lines = contributions.iter().enumerate().map(|(index, contribution)| {
         let kind = if contribution.beacon.is_some() { "beacon" } else { "contribution" };
         // Nobody vouches for a name: it is shown with its quotes and escapes.
@@ -288,10 +366,17 @@ fn verified(ceremony: &Report) -> Said {
     });
     Said {
         text: format!(
-            "the ceremony holds\ncircuit hash\n{}\n{}",
+            "the ceremony holds; it is sound if somebody whom you trust made one of these contributions\n\
+             circuit hash\n{}\n{}\nhash of the powers of tau\n{}{}",
             format_hash(circuit_hash),
-            lines.collect::<Vec<_>>().join("\n")
+            lines.collect::<Vec<_>>().join("\n"),
+            format_hash(ptau_hash),
+            over.caution()
         ),
-        json: json!({ "circuit_hash": flat(circuit_hash), "contributions": list.collect::<Value>() }),
+        json: json!({
+            "circuit_hash": flat(circuit_hash),
+            "ptau_hash": flat(ptau_hash),
+            "contributions": list.collect::<Value>(),
+        }),
     }
 }

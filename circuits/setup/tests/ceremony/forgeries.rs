@@ -248,7 +248,8 @@ fn beacons_that_are_none() {
     }
     // A beacon and nothing else: everybody can compute δ.
     let (from, to) = (scene.file("initial.zkey"), scene.file("only-a-beacon.zkey"));
-    contribute::beacon(&from, &to, "", &beacon(), &quiet).expect("as a step it is right");
+    contribute::beacon(Zkey::open(&from).expect("a key"), &to, "", &beacon(), &quiet)
+        .expect("as a step it is right");
     let key = Zkey::open(&to).expect("a key");
     assert!(any(scene, &key).is_ok());
     refused(ended(scene, &key), CeremonyError::NoSecret);

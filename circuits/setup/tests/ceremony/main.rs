@@ -159,9 +159,15 @@ fn a_contribution_with_the_same_randomness_is_that_of_snarkjs_byte_by_byte() {
     OsRng.fill_bytes(&mut random);
     // 64 UTF-16 units, 192 bytes: all that snarkjs keeps of a name.
     let (name, entropy) = ("√".repeat(64), "some text, ü");
-    let hash =
-        contribute::contribute(&from, &ours, &name, entropy.as_bytes(), &mut Fixed(random), &quiet)
-            .expect("contributes");
+    let hash = contribute::contribute(
+        Zkey::open(&from).expect("a key"),
+        &ours,
+        &name,
+        entropy.as_bytes(),
+        &mut Fixed(random),
+        &quiet,
+    )
+    .expect("contributes");
     let random = hex::encode(random);
     let their_hash =
         script(&["contribute-fixed.mjs", text(&from), text(&theirs), &name, entropy, &random]);
@@ -174,23 +180,39 @@ fn a_contribution_with_the_same_randomness_is_that_of_snarkjs_byte_by_byte() {
 fn what_cannot_be_contributed_is_refused_and_writes_nothing() {
     let Some(scene) = Scene::get() else { return };
     let (ended, to) = (scene.file("ended.zkey"), scene.file("refused.zkey"));
-    let again = contribute::contribute(&ended, &to, "late", b"", &mut OsRng, &quiet);
+    let again = contribute::contribute(
+        Zkey::open(&ended).expect("a key"),
+        &to,
+        "late",
+        b"",
+        &mut OsRng,
+        &quiet,
+    );
     assert!(matches!(again, Err(ContributeError::Ended)));
     assert!(matches!(
-        contribute::beacon(&ended, &to, "", &beacon(), &quiet),
+        contribute::beacon(Zkey::open(&ended).expect("a key"), &to, "", &beacon(), &quiet),
         Err(ContributeError::Ended)
     ));
     let second = scene.file("second.zkey");
-    let long = contribute::contribute(&second, &to, &"√".repeat(65), b"", &mut OsRng, &quiet);
+    let long = contribute::contribute(
+        Zkey::open(&second).expect("a key"),
+        &to,
+        &"√".repeat(65),
+        b"",
+        &mut OsRng,
+        &quiet,
+    );
     assert!(matches!(long, Err(ContributeError::Name)));
     for length in [0, 256] {
         let beacon = Beacon { value: vec![1; length], ..beacon() };
-        let refused = contribute::beacon(&second, &to, "", &beacon, &quiet);
+        let refused =
+            contribute::beacon(Zkey::open(&second).expect("a key"), &to, "", &beacon, &quiet);
         assert!(matches!(refused, Err(ContributeError::BeaconLength(found)) if found == length));
     }
     for exponent in [0, 9, 33, 63, 64, 255] {
         let beacon = Beacon { iterations_exponent: exponent, ..beacon() };
-        let refused = contribute::beacon(&second, &to, "", &beacon, &quiet);
+        let refused =
+            contribute::beacon(Zkey::open(&second).expect("a key"), &to, "", &beacon, &quiet);
         assert!(
             matches!(refused, Err(ContributeError::BeaconExponent(found)) if found == exponent)
         );

@@ -81,9 +81,17 @@ impl Scene {
             &random,
         ]);
         let quiet = |_: &str| ();
-        contribute::contribute(first, second, NAMES[1], b"typed", &mut OsRng, &quiet)
-            .expect("contributes");
-        contribute::beacon(second, ended, NAMES[2], &beacon(), &quiet).expect("ends");
+        contribute::contribute(
+            Zkey::open(first).expect("a key"),
+            second,
+            NAMES[1],
+            b"typed",
+            &mut OsRng,
+            &quiet,
+        )
+        .expect("contributes");
+        contribute::beacon(Zkey::open(second).expect("a key"), ended, NAMES[2], &beacon(), &quiet)
+            .expect("ends");
         let initial = Zkey::open(initial).expect("snarkjs made it");
         Self { dir, r1cs, ptau, initial, first_hash }
     }
