@@ -6,14 +6,14 @@
 
 mod verify;
 
-pub use blake2::{Blake2b512, Digest};
-use verify::PtauError;
+pub use verify::PtauError;
 
 use crate::binfile::{Bytes, Reader, Sections};
 use crate::error::{FileError, FormatError, PointFault, format_at};
 use crate::point::{self, Point};
 use crate::zkey::modulus;
 use ark_bn254::{Fq, G1Affine, G2Affine};
+use blake2::{Blake2b512, Digest};
 use std::path::Path;
 
 const KIND: &str = "ptau";

@@ -102,6 +102,7 @@ pub fn verify(
     stage: Stage,
     progress: &dyn Fn(&str),
 ) -> Result<Report, CeremonyError> {
+    check_stage(zkey, stage)?;
     phase1.verify(&mut OsRng, progress)?;
     let initial = Zkey::initial(&circuit.constraints, circuit.variables, phase1, progress)?;
     verify_from(&initial, zkey, stage, progress)
@@ -118,22 +119,30 @@ pub fn verify_from(
     if !initial.contributions.is_empty() {
         return Err(CeremonyError::Foreign { what: "initial key" });
     }
+    check_stage(zkey, stage)?;
     verify_extension(initial, zkey, progress)?;
     let contributions = &zkey.contributions;
-    if stage == Stage::Final {
-        if contributions.iter().all(|contribution| contribution.beacon.is_some()) {
-            return Err(CeremonyError::NoSecret);
-        }
-        if contributions.last().is_none_or(|last| last.beacon.is_none()) {
-            return Err(CeremonyError::NoBeacon);
-        }
-    }
     let contributions = contributions.iter().map(|contribution| Verified {
         name: contribution.name.clone(),
         beacon: contribution.beacon.clone(),
         hash: contribution_hash(contribution),
     });
     Ok(Report { circuit_hash: zkey.circuit_hash, contributions: contributions.collect() })
+}
+
+/// Whether the ceremony has come as far as it must: what costs least to see comes first.
+fn check_stage(zkey: &Zkey, stage: Stage) -> Result<(), CeremonyError> {
+    let contributions = &zkey.contributions;
+    if stage == Stage::Any {
+        return Ok(());
+    }
+    if contributions.iter().all(|contribution| contribution.beacon.is_some()) {
+        return Err(CeremonyError::NoSecret);
+    }
+    match contributions.last() {
+        Some(last) if last.beacon.is_some() => Ok(()),
+        _ => Err(CeremonyError::NoBeacon),
+    }
 }
 
 /// Verifies that `after` is `before` with more contributions or none: what a contributor checks of the own
