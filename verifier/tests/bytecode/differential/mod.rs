@@ -15,7 +15,7 @@ use std::time::Instant;
 use verdict::Tally;
 
 /// Posts of a test run, unless told otherwise.
-const CASES: u64 = 3_000;
+const CASES: u64 = 6_000;
 /// Posts of one life of a rollup.
 const LIFE: u64 = 150;
 
